@@ -1,0 +1,5 @@
+//! The command tree.
+
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,304 @@
+//! What crosses the engine's boundary: requests in, events and statistics out.
+//! Plain data, `Send`, free of MLX.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde::Serialize;
+
+/// Names a request for its lifetime; unique within the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RequestId(pub u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "r{}", self.0)
+    }
+}
+
+/// How the next token is chosen. Order: bias and penalties on the logits, then
+/// top-k, top-p and min-p on the untempered distribution, then temperature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SamplingParams {
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// 0 is off.
+    pub top_k: u32,
+    /// 1 is off.
+    pub top_p: f32,
+    /// 0 is off.
+    pub min_p: f32,
+    /// 1 is off.
+    pub repetition_penalty: f32,
+    /// 0 is off.
+    pub presence_penalty: f32,
+    /// 0 is off.
+    pub frequency_penalty: f32,
+    /// How many of the latest tokens the penalties look at.
+    pub penalty_context: usize,
+    pub logit_bias: BTreeMap<u32, f32>,
+    /// The same seed gives the same text; without one a fresh seed is drawn.
+    pub seed: Option<u64>,
+}
+
+impl Default for SamplingParams {
+    fn default() -> Self {
+        Self {
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            penalty_context: 64,
+            logit_bias: BTreeMap::new(),
+            seed: None,
+        }
+    }
+}
+
+/// A prompt to continue.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub prompt: Vec<u32>,
+    /// At most this many new tokens; `None` fills the context.
+    pub max_tokens: Option<usize>,
+    pub sampling: SamplingParams,
+    /// Generation ends before any of these texts; they are not part of the answer.
+    pub stop: Vec<String>,
+    /// Token ids that end generation, besides the model's own.
+    pub stop_tokens: Vec<u32>,
+    /// Run to `max_tokens` whatever the model says (for measuring).
+    pub ignore_eos: bool,
+    /// Log-probability of each token and of this many alternatives.
+    pub logprobs: Option<usize>,
+    /// Keep the text of special tokens in the output.
+    pub special_text: bool,
+}
+
+/// One alternative at a position, with its natural-log probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    pub token: u32,
+    /// The token's own text (lossy where it is half a character).
+    pub text: String,
+    pub bytes: Vec<u8>,
+    pub logprob: f32,
+}
+
+/// A generated token and the text it completes: empty while bytes of a
+/// character, or of a possible stop string, are still held back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenEvent {
+    pub token: u32,
+    pub text: String,
+    pub logprob: Option<TokenLogprob>,
+    pub top_logprobs: Vec<TokenLogprob>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinishReason {
+    /// An end-of-text token, a stop token or a stop string.
+    Stop,
+    /// `max_tokens` or the context is used up.
+    Length,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    pub prompt_tokens: usize,
+    /// The part of the prompt that came from the cache.
+    pub cached_tokens: usize,
+    pub completion_tokens: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Timings {
+    /// From submission to the first prefill step.
+    pub queued: Duration,
+    pub prefill: Duration,
+    /// From the first token to the last.
+    pub decode: Duration,
+    /// From submission to the first token.
+    pub first_token: Duration,
+}
+
+impl Timings {
+    /// Decode speed in tokens a second, from the intervals between tokens.
+    pub fn decode_rate(&self, completion_tokens: usize) -> f64 {
+        rate(completion_tokens.saturating_sub(1), self.decode)
+    }
+}
+
+fn rate(count: usize, time: Duration) -> f64 {
+    if time.is_zero() {
+        return 0.0;
+    }
+    count as f64 / time.as_secs_f64()
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    pub reason: FinishReason,
+    /// Text still held back when generation ended.
+    pub text: String,
+    /// The stop string that ended it, if one did.
+    pub stop_string: Option<String>,
+    pub usage: Usage,
+    pub timings: Timings,
+}
+
+/// What happens to a request, in this order: `Queued`, `Prefill` (several),
+/// `Token` (several), then exactly one of `Finished` and `Failed`.
+#[derive(Debug, Clone)]
+pub enum Event {
+    Queued {
+        ahead: usize,
+    },
+    Prefill {
+        done: usize,
+        total: usize,
+        cached: usize,
+    },
+    Token(TokenEvent),
+    Finished(Finish),
+    Failed(EngineError),
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelSource {
+    /// A folder with config.json, weights and tokenizer.
+    Folder { id: String, path: PathBuf },
+    /// Random weights in the shape of a config.json, for measuring. `bits`
+    /// quantises every linear layer (affine, groups of 64).
+    Random {
+        id: String,
+        config: PathBuf,
+        bits: Option<u32>,
+    },
+}
+
+impl ModelSource {
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Folder { id, .. } | Self::Random { id, .. } => id,
+        }
+    }
+}
+
+/// Numbers for the cache pane, `/metrics` and logs; published a few times a
+/// second while something happens.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EngineStats {
+    pub model: Option<String>,
+    /// What is being loaded, and how much of it (0 to 1).
+    pub loading: Option<(String, f32)>,
+    pub running: Vec<RunningRequest>,
+    pub waiting: usize,
+    pub bytes: ByteStats,
+    pub pages: PageStats,
+    pub totals: Totals,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningRequest {
+    pub id: RequestId,
+    /// "prefill" or "decode".
+    pub state: &'static str,
+    pub prompt_tokens: usize,
+    pub cached_tokens: usize,
+    pub completion_tokens: usize,
+    pub tokens_per_second: f64,
+    pub age: Duration,
+}
+
+/// Bytes by what they hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ByteStats {
+    pub weights: u64,
+    pub kv: u64,
+    /// Held by MLX for live arrays, for reuse, and the most ever live.
+    pub active: u64,
+    pub reusable: u64,
+    pub peak: u64,
+    /// Bytes the engine may use.
+    pub limit: u64,
+}
+
+/// KV pages of `page_tokens` tokens by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageStats {
+    pub page_tokens: usize,
+    /// Held by running sequences.
+    pub used: usize,
+    /// Kept for later prompts.
+    pub cached: usize,
+    /// How many more fit into the limit.
+    pub free: usize,
+    pub evicted: u64,
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    pub requests: u64,
+    pub finished: u64,
+    pub cancelled: u64,
+    pub failed: u64,
+    pub prompt_tokens: u64,
+    /// Prompt tokens that were computed, and those found in the cache.
+    pub prefilled_tokens: u64,
+    pub cached_tokens: u64,
+    pub generated_tokens: u64,
+    pub prefix_hits: u64,
+    pub prefix_misses: u64,
+    /// Time spent computing prompts and tokens, in microseconds.
+    pub prefill_micros: u64,
+    pub decode_micros: u64,
+}
+
+/// Why the engine refused or gave up.
+#[derive(Debug, Clone, thiserror::Error, PartialEq)]
+pub enum EngineError {
+    #[error("no model is loaded. Load one in the library pane (Alt-2) or with `--model`.")]
+    NoModel,
+    #[error(
+        "the prompt has {prompt} tokens and the model's context holds {context}. \
+         Shorten the prompt or start a new chat."
+    )]
+    PromptTooLong { prompt: usize, context: usize },
+    #[error("the prompt is empty. Give at least one token.")]
+    EmptyPrompt,
+    #[error("{parameter} is {value}: {expected}")]
+    BadParameter {
+        parameter: &'static str,
+        value: String,
+        expected: &'static str,
+    },
+    #[error("the queue is full: {waiting} requests wait already. Try again in a moment.")]
+    QueueFull { waiting: usize },
+    #[error(
+        "not enough memory: {needed} bytes are needed ({what}) and {available} of {limit} are free."
+    )]
+    OutOfMemory {
+        what: String,
+        needed: u64,
+        available: u64,
+        limit: u64,
+    },
+    #[error("the model `{id}` could not be loaded: {reason}")]
+    Load { id: String, reason: String },
+    #[error(
+        "the model computed numbers that are not finite (NaN) at token {position}: its weights are damaged or its type overflows."
+    )]
+    NotFinite { position: usize },
+    #[error("the computation failed: {0}")]
+    Compute(String),
+    #[error(
+        "the engine has stopped. See the log pane (Alt-3) for the reason and restart Maquette."
+    )]
+    Stopped,
+}

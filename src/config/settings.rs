@@ -1,0 +1,141 @@
+//! The settings as the program uses them, with their built-in values.
+//!
+//! The documentation of each key lies in `table.rs`; a test there keeps the
+//! two in step.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Paths, Problem, SettingDoc, SettingsStore, table};
+
+/// Every setting. `None` leaves the choice to the model or to the device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A theme's name, see `Paths::themes`.
+    pub theme: String,
+    /// A key map's name, see `Paths::keymaps`.
+    pub keymap: String,
+    pub api: ApiSettings,
+    pub chat: ChatSettings,
+    pub engine: EngineSettings,
+    pub library: LibrarySettings,
+    pub log: LogSettings,
+}
+
+/// The HTTP API behind the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiSettings {
+    pub host: String,
+    pub port: u16,
+    pub api_key: Option<String>,
+}
+
+/// What a new chat begins with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatSettings {
+    pub system_prompt: String,
+    pub temperature: Option<f32>,
+    pub top_p: Option<f32>,
+    pub max_tokens: Option<usize>,
+    pub thinking: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineSettings {
+    /// Prompt tokens computed in one step.
+    pub prefill_chunk: usize,
+    /// Tokens of context at most, whatever the model allows.
+    pub context_limit: Option<usize>,
+    /// Bytes the engine may use at most.
+    pub memory_limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LibrarySettings {
+    /// Further folders that hold models.
+    pub folders: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    pub level: LogLevel,
+}
+
+/// How much is logged; each level includes those before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: "default".into(),
+            keymap: "default".into(),
+            api: ApiSettings::default(),
+            chat: ChatSettings::default(),
+            engine: EngineSettings::default(),
+            library: LibrarySettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 8421,
+            api_key: None,
+        }
+    }
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            prefill_chunk: 512,
+            context_limit: None,
+            memory_limit: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads `settings.toml`. Whatever is wrong with it is in the second part,
+    /// and the built-in value stands in for it.
+    pub fn load(paths: &Paths) -> (Self, Vec<Problem>) {
+        let (store, problems) = SettingsStore::load(paths);
+        (store.settings().clone(), problems)
+    }
+
+    /// Every key with its built-in value and meaning, in the order to show.
+    pub fn table() -> &'static [SettingDoc] {
+        table::TABLE
+    }
+}

@@ -1,0 +1,288 @@
+//! The table of settings: key, kind, built-in value, meaning. Checking, help
+//! and documentation all read it.
+
+use toml_edit::Value;
+
+/// One setting, documented.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SettingDoc {
+    /// Dotted, such as `api.port`.
+    pub key: &'static str,
+    pub kind: Kind,
+    /// The built-in value as text.
+    pub default: &'static str,
+    pub doc: &'static str,
+}
+
+/// What a setting may hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Text,
+    Bool,
+    /// A whole number from the first to the second, both allowed.
+    Integer(i64, i64),
+    /// A number from the first to the second, both allowed.
+    Number(f64, f64),
+    OneOf(&'static [&'static str]),
+    /// Bytes as a whole number, or a text such as "12 GB".
+    Bytes,
+    Folders,
+}
+
+const fn doc(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> SettingDoc {
+    SettingDoc {
+        key,
+        kind,
+        default,
+        doc,
+    }
+}
+
+/// Tokens that a context may be limited to.
+const MOST_TOKENS: i64 = 1 << 24;
+
+pub(super) const TABLE: &[SettingDoc] = &[
+    doc("theme", Kind::Text, "default", "The theme's name."),
+    doc("keymap", Kind::Text, "default", "The key map's name."),
+    doc(
+        "api.host",
+        Kind::Text,
+        "127.0.0.1",
+        "The address the API listens on; 0.0.0.0 lets other machines in.",
+    ),
+    doc(
+        "api.port",
+        Kind::Integer(0, 65535),
+        "8421",
+        "The API's port; 0 takes any free one.",
+    ),
+    doc(
+        "api.api_key",
+        Kind::Text,
+        "none",
+        "A key that clients of the API must send; without one, anyone who reaches the port is served.",
+    ),
+    doc(
+        "chat.system_prompt",
+        Kind::Text,
+        "empty",
+        "The system prompt of a new chat.",
+    ),
+    doc(
+        "chat.temperature",
+        Kind::Number(0.0, 5.0),
+        "the model's",
+        "How freely the next token is chosen; 0 always takes the likeliest.",
+    ),
+    doc(
+        "chat.top_p",
+        Kind::Number(0.0, 1.0),
+        "the model's",
+        "The share of probability that tokens are chosen from.",
+    ),
+    doc(
+        "chat.max_tokens",
+        Kind::Integer(1, MOST_TOKENS),
+        "what the context holds",
+        "Tokens in an answer at most.",
+    ),
+    doc(
+        "chat.thinking",
+        Kind::Bool,
+        "the model's",
+        "Whether models that can think do so before they answer.",
+    ),
+    doc(
+        "engine.prefill_chunk",
+        Kind::Integer(16, 65536),
+        "512",
+        "Prompt tokens computed in one step; fewer answer other requests sooner, more finish this one sooner.",
+    ),
+    doc(
+        "engine.context_limit",
+        Kind::Integer(64, MOST_TOKENS),
+        "the model's",
+        "Tokens of context at most.",
+    ),
+    doc(
+        "engine.memory_limit",
+        Kind::Bytes,
+        "what the device has",
+        "Memory the engine may use, in bytes or such as \"12 GB\".",
+    ),
+    doc(
+        "library.folders",
+        Kind::Folders,
+        "none",
+        "Further folders with models.",
+    ),
+    doc(
+        "log.level",
+        Kind::OneOf(&["error", "warn", "info", "debug", "trace"]),
+        "info",
+        "How much is logged.",
+    ),
+];
+
+impl SettingDoc {
+    pub(super) fn find(key: &str) -> Option<&'static SettingDoc> {
+        TABLE.iter().find(|doc| doc.key == key)
+    }
+}
+
+impl Kind {
+    /// What this kind allows, to finish a sentence with.
+    pub fn allowed(&self) -> String {
+        match self {
+            Self::Text => "a text in quotes is expected.".into(),
+            Self::Bool => "true or false is expected.".into(),
+            Self::Integer(low, high) => {
+                format!("a whole number from {low} to {high} is expected.")
+            }
+            Self::Number(low, high) => format!("a number from {low} to {high} is expected."),
+            Self::OneOf(names) => format!("one of {} is expected.", names.join(", ")),
+            Self::Bytes => {
+                "bytes as a whole number, or a text such as \"12 GB\", is expected.".into()
+            }
+            Self::Folders => "a list of folders in quotes is expected.".into(),
+        }
+    }
+
+    /// The value in the form that [`super::Settings`] reads, or `None` when it
+    /// is not allowed.
+    pub(super) fn accept(&self, value: &Value) -> Option<Value> {
+        match self {
+            Self::Text => value.as_str().map(Value::from),
+            Self::Bool => value.as_bool().map(Value::from),
+            Self::Integer(low, high) => {
+                let number = value.as_integer()?;
+                (*low..=*high).contains(&number).then(|| number.into())
+            }
+            Self::Number(low, high) => {
+                let number = number(value)?;
+                (*low..=*high).contains(&number).then(|| number.into())
+            }
+            Self::OneOf(names) => {
+                let name = value.as_str()?;
+                names.contains(&name).then(|| name.into())
+            }
+            Self::Bytes => match value.as_str() {
+                Some(text) => parse_bytes(text).map(Value::from),
+                None => value.as_integer().filter(|n| *n > 0).map(Value::from),
+            },
+            Self::Folders => {
+                let folders = value.as_array()?;
+                let folders: Option<toml_edit::Array> =
+                    folders.iter().map(|folder| folder.as_str()).collect();
+                folders.map(Value::from)
+            }
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value
+        .as_float()
+        .or_else(|| value.as_integer().map(|n| n as f64))
+}
+
+/// "12 GB" and the like, decimal (kB, MB, GB, TB) or binary (KiB, MiB, GiB, TiB).
+fn parse_bytes(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor: f64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024f64.powi(2),
+        "gib" => 1024f64.powi(3),
+        "tib" => 1024f64.powi(4),
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * factor;
+    (bytes >= 1.0 && bytes < i64::MAX as f64).then_some(bytes as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    /// Every leaf of the built-in settings, dotted.
+    fn leaves(prefix: &str, value: &serde_json::Value, out: &mut Vec<String>) {
+        match value.as_object() {
+            Some(map) => map.iter().for_each(|(key, value)| {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                leaves(&key, value, out);
+            }),
+            None => out.push(prefix.to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_table_lists_exactly_the_settings() {
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        let mut keys = Vec::new();
+        leaves("", &settings, &mut keys);
+        let table: Vec<_> = TABLE.iter().map(|doc| doc.key).collect();
+        assert_eq!(keys, table);
+    }
+
+    #[test]
+    fn built_in_values_in_the_table_are_the_ones_in_use() {
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        for doc in TABLE {
+            let value = doc
+                .key
+                .split('.')
+                .fold(&settings, |value, part| &value[part]);
+            let shown = match value {
+                serde_json::Value::String(text) if !text.is_empty() => text.clone(),
+                serde_json::Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            assert_eq!(shown, doc.default, "{}", doc.key);
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_with_their_unit() {
+        assert_eq!(parse_bytes("12 GB"), Some(12_000_000_000));
+        assert_eq!(parse_bytes("1.5GiB"), Some(1_610_612_736));
+        assert_eq!(parse_bytes("4096"), Some(4096));
+        assert_eq!(parse_bytes("0 GB"), None);
+        assert_eq!(parse_bytes("many"), None);
+        assert_eq!(parse_bytes("1..2 GB"), None);
+    }
+
+    #[test]
+    fn numbers_outside_the_range_are_refused() {
+        let kind = Kind::Integer(0, 65535);
+        assert!(kind.accept(&Value::from(65536)).is_none());
+        assert!(kind.accept(&Value::from("80")).is_none());
+        assert_eq!(
+            kind.accept(&Value::from(80)).unwrap().as_integer(),
+            Some(80)
+        );
+        assert!(
+            Kind::Number(0.0, 5.0)
+                .accept(&Value::from(f64::NAN))
+                .is_none()
+        );
+    }
+}

@@ -158,9 +158,9 @@ fn mlx_c_sources(out: &Path) -> Result<PathBuf, String> {
     let output = Command::new(cargo)
         .args(["metadata", "--format-version=1", "--manifest-path"])
         .arg(&manifest_path)
-        // The probe is a foreign package: neither the caller's target folder
-        // nor its configuration of patches may reach it.
-        .current_dir(&probe)
+        // The probe is a foreign package: neither the target folder of the
+        // caller nor patches configured in the folders above may reach it.
+        .current_dir(env::temp_dir())
         .env_remove("CARGO_TARGET_DIR")
         .output()
         .map_err(|e| format!("cargo metadata did not start: {e}"))?;

@@ -1,1 +1,17 @@
-//! placeholder
+//! The terminal front end. `State` changes only in `update`, which is pure;
+//! `runtime` feeds it messages, executes the effects it returns and draws.
+//! Sees `workstation` and nothing below it.
+
+pub mod action;
+pub mod field;
+pub mod keymap;
+pub mod message;
+pub mod nearest;
+pub mod overlay;
+pub mod pane;
+pub mod panes;
+pub mod problem;
+pub mod state;
+pub mod theme;
+pub mod types;
+pub mod update;

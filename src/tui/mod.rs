@@ -5,6 +5,7 @@
 pub mod action;
 pub mod field;
 pub mod keymap;
+pub mod markdown;
 pub mod message;
 pub mod nearest;
 pub mod overlay;
@@ -12,6 +13,7 @@ pub mod pane;
 pub mod panes;
 pub mod problem;
 pub mod state;
+pub mod text;
 pub mod theme;
 pub mod types;
 pub mod update;

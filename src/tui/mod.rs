@@ -15,5 +15,6 @@ pub mod problem;
 pub mod state;
 pub mod text;
 pub mod theme;
+pub mod transcript;
 pub mod types;
 pub mod update;

@@ -3,6 +3,7 @@
 //! Sees `workstation` and nothing below it.
 
 pub mod action;
+pub mod composer;
 pub mod field;
 pub mod keymap;
 pub mod markdown;

@@ -92,7 +92,10 @@ impl Document {
             self.settled_to = 0;
             self.seen = 0;
         }
-        let layout = Layout { styles, highlighter };
+        let layout = Layout {
+            styles,
+            highlighter,
+        };
         if self.seen < self.source.len() {
             self.settle(width, &layout);
             self.redraw_rest(width, &layout);
@@ -114,10 +117,22 @@ impl Document {
 
     /// The lines from `from` on, at the last layout.
     pub fn lines(&self, from: usize) -> impl Iterator<Item = &Line<'static>> {
-        let first = self.settled.partition_point(|part| part.line <= from).saturating_sub(1);
-        let parts = self.settled.iter().skip(first).chain(std::iter::once(&self.rest));
-        let begin = self.settled.get(first).map_or(self.rest.line, |part| part.line);
-        parts.flat_map(|part| &part.output.lines).skip(from.saturating_sub(begin))
+        let first = self
+            .settled
+            .partition_point(|part| part.line <= from)
+            .saturating_sub(1);
+        let parts = self
+            .settled
+            .iter()
+            .skip(first)
+            .chain(std::iter::once(&self.rest));
+        let begin = self
+            .settled
+            .get(first)
+            .map_or(self.rest.line, |part| part.line);
+        parts
+            .flat_map(|part| &part.output.lines)
+            .skip(from.saturating_sub(begin))
     }
 
     /// The code blocks, in order, at the last layout.
@@ -135,14 +150,18 @@ impl Document {
     fn settle(&mut self, width: usize, layout: &Layout) {
         let whole = self.finished && self.definitions;
         let tail = &self.source[self.settled_to..];
-        let Some(complete) = tail.rfind('\n').map(|at| &tail[..=at]) else { return };
+        let Some(complete) = tail.rfind('\n').map(|at| &tail[..=at]) else {
+            return;
+        };
         // Nothing can have ended before the first new line feed.
         if !self.source[self.seen.max(self.settled_to)..].contains('\n') {
             return;
         }
         let parsed = parse(if whole { tail } else { complete }, layout.styles);
         self.definitions |= parsed.definitions;
-        let Some(&(last, _)) = parsed.blocks.last() else { return };
+        let Some(&(last, _)) = parsed.blocks.last() else {
+            return;
+        };
         let base = self.settled_to;
         let kept = parsed.blocks.len() - usize::from(!whole);
         for (begin, block) in parsed.blocks.iter().take(kept) {
@@ -153,9 +172,17 @@ impl Document {
             let mut output = Output::default();
             add(&mut output, line, layout.block(block, width));
             self.rest.line += output.lines.len();
-            self.settled.push(Part { begin: base + begin, line, output });
+            self.settled.push(Part {
+                begin: base + begin,
+                line,
+                output,
+            });
         }
-        self.settled_to = if whole { self.source.len() } else { base + last };
+        self.settled_to = if whole {
+            self.source.len()
+        } else {
+            base + last
+        };
     }
 
     fn redraw_rest(&mut self, width: usize, layout: &Layout) {
@@ -173,7 +200,13 @@ impl Document {
     /// lines stay as many as they were.
     fn recolour(&mut self, width: usize, layout: &Layout) {
         let whole = self.finished && self.definitions;
-        let ends: Vec<usize> = self.settled.iter().skip(1).map(|part| part.begin).chain([self.settled_to]).collect();
+        let ends: Vec<usize> = self
+            .settled
+            .iter()
+            .skip(1)
+            .map(|part| part.begin)
+            .chain([self.settled_to])
+            .collect();
         if whole && self.settled.iter().any(|part| part.output.pending) {
             let parsed = parse(&self.source, layout.styles);
             for (part, (_, block)) in self.settled.iter_mut().zip(&parsed.blocks) {

@@ -106,7 +106,8 @@ impl Highlighter {
     }
 
     pub(super) fn lookup(&self, language: &str, code: &str) -> Lookup {
-        if code.len() > MAX_BYTES || code.lines().count() > MAX_LINES || syntax(language).is_none() {
+        if code.len() > MAX_BYTES || code.lines().count() > MAX_LINES || syntax(language).is_none()
+        {
             return Lookup::Plain;
         }
         let key = key(language, code);
@@ -165,7 +166,11 @@ fn spawn(shared: Arc<Shared>, notify: Notify) -> Option<mpsc::Sender<Job>> {
         }
     };
     // Without a thread, code is simply drawn plain.
-    std::thread::Builder::new().name("highlight".into()).spawn(work).ok().map(|_| sender)
+    std::thread::Builder::new()
+        .name("highlight".into())
+        .spawn(work)
+        .ok()
+        .map(|_| sender)
 }
 
 fn key(language: &str, code: &str) -> u64 {
@@ -205,7 +210,9 @@ fn colour(language: &str, code: &str) -> Roles {
         text.clear();
         text.push_str(line);
         text.push('\n');
-        let Ok(operations) = state.parse_line(&text, set) else { return plain(line) };
+        let Ok(operations) = state.parse_line(&text, set) else {
+            return plain(line);
+        };
         let mut pieces: Vec<(SyntaxRole, Range<usize>)> = Vec::new();
         let mut from = 0;
         let mut piece = |to: usize, role: SyntaxRole| {
@@ -284,7 +291,10 @@ fn role_of(scope: Scope) -> Option<SyntaxRole> {
         let known = |&(name, role): &(&str, SyntaxRole)| Scope::new(name).ok().map(|s| (s, role));
         SCOPES.iter().filter_map(known).collect()
     });
-    table.iter().find(|(prefix, _)| prefix.is_prefix_of(scope)).map(|&(_, role)| role)
+    table
+        .iter()
+        .find(|(prefix, _)| prefix.is_prefix_of(scope))
+        .map(|&(_, role)| role)
 }
 
 #[cfg(test)]
@@ -296,7 +306,9 @@ mod tests {
         let line = code[..at].matches('\n').count();
         let column = at - code[..at].rfind('\n').map_or(0, |n| n + 1);
         let roles = colour(language, code);
-        let piece = roles[line].iter().find(|(_, range)| range.contains(&column));
+        let piece = roles[line]
+            .iter()
+            .find(|(_, range)| range.contains(&column));
         piece.map_or(SyntaxRole::Plain, |&(role, _)| role)
     }
 
@@ -313,7 +325,11 @@ mod tests {
             ("typescript", "const a = 1", "const", SyntaxRole::Keyword),
             ("diff", "+new\n-old", "old", SyntaxRole::Deleted),
         ] {
-            assert_eq!(role_at(language, code, needle), role, "{needle} in {language}");
+            assert_eq!(
+                role_at(language, code, needle),
+                role,
+                "{needle} in {language}"
+            );
         }
     }
 
@@ -321,7 +337,10 @@ mod tests {
     fn the_pieces_of_a_line_cover_it() {
         let code = "fn f(a: &str) -> usize {\n    a.len() // 漢字\n}\n\n\"unclosed";
         for (line, pieces) in code.split('\n').zip(colour("rust", code)) {
-            let text: String = pieces.iter().map(|(_, range)| &line[range.clone()]).collect();
+            let text: String = pieces
+                .iter()
+                .map(|(_, range)| &line[range.clone()])
+                .collect();
             assert_eq!(text, line);
         }
     }
@@ -339,10 +358,18 @@ mod tests {
     fn a_background_highlighter_answers_later() {
         let (sender, receiver) = mpsc::channel();
         let highlighter = Highlighter::background(move || sender.send(()).unwrap_or(()));
-        assert!(matches!(highlighter.lookup("rust", "fn f() {}"), Lookup::Pending));
-        receiver.recv_timeout(std::time::Duration::from_secs(20)).expect("a result");
+        assert!(matches!(
+            highlighter.lookup("rust", "fn f() {}"),
+            Lookup::Pending
+        ));
+        receiver
+            .recv_timeout(std::time::Duration::from_secs(20))
+            .expect("a result");
         assert_eq!(highlighter.generation(), 1);
-        assert!(matches!(highlighter.lookup("rust", "fn f() {}"), Lookup::Ready(_)));
+        assert!(matches!(
+            highlighter.lookup("rust", "fn f() {}"),
+            Lookup::Ready(_)
+        ));
     }
 
     #[test]

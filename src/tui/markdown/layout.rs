@@ -55,9 +55,17 @@ impl Layout<'_> {
     pub fn block(&self, block: &Block, width: usize) -> Output {
         match block {
             Block::Paragraph(text) | Block::Heading(text) => self.paragraph(text, width),
-            Block::Code { language, text, closed } => self.code(language, text, *closed, width),
+            Block::Code {
+                language,
+                text,
+                closed,
+            } => self.code(language, text, *closed, width),
             Block::Quote { label, blocks } => self.quote(*label, blocks, width),
-            Block::List { start, loose, items } => self.list(*start, *loose, items, width),
+            Block::List {
+                start,
+                loose,
+                items,
+            } => self.list(*start, *loose, items, width),
             Block::Table { alignment, rows } => Output {
                 lines: table::lines(alignment, rows, width, self.styles),
                 ..Output::default()
@@ -92,7 +100,9 @@ impl Layout<'_> {
         let narrow = inner < NARROW;
         let mut output = Output::default();
         if let Some(label) = label {
-            output.lines.push(Line::styled(label, self.styles.headings[2]));
+            output
+                .lines
+                .push(Line::styled(label, self.styles.headings[2]));
         }
         output.append(self.blocks(blocks, if narrow { width } else { inner }, true));
         for line in &mut output.lines {
@@ -185,7 +195,12 @@ impl Layout<'_> {
         }
     }
 
-    fn code_line<'t>(&self, line: &'t str, number: usize, colours: Option<&Roles>) -> Vec<Span<'t>> {
+    fn code_line<'t>(
+        &self,
+        line: &'t str,
+        number: usize,
+        colours: Option<&Roles>,
+    ) -> Vec<Span<'t>> {
         match colours.and_then(|roles| roles.get(number)) {
             Some(pieces) => pieces
                 .iter()
@@ -213,7 +228,8 @@ impl Layout<'_> {
         let missing = inner.saturating_sub(line.width());
         line.spans.insert(0, Span::styled("│ ", self.styles.border));
         if missing > 0 {
-            line.spans.push(Span::styled(" ".repeat(missing), self.styles.block));
+            line.spans
+                .push(Span::styled(" ".repeat(missing), self.styles.block));
         }
         line.spans.push(Span::styled(" │", self.styles.border));
         line

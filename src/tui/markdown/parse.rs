@@ -128,7 +128,9 @@ impl<'a> Builder<'a> {
         match event {
             Event::Start(tag) => self.start(tag, range),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) | Event::InlineMath(text) | Event::DisplayMath(text) => self.text(&text),
+            Event::Text(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
+                self.text(&text)
+            }
             Event::Code(text) => self.styled(&text, self.style().patch(self.styles.code)),
             Event::Html(text) => self.styled(&text, self.styles.html),
             Event::InlineHtml(text) if is_line_break(&text) => self.raw("\n", self.style()),
@@ -201,14 +203,20 @@ impl<'a> Builder<'a> {
             Tag::Emphasis => self.push_style(self.styles.emphasis),
             Tag::Strong => self.push_style(self.styles.strong),
             Tag::Strikethrough => self.push_style(self.styles.strike),
-            Tag::Link { link_type, dest_url, .. } => {
+            Tag::Link {
+                link_type,
+                dest_url,
+                ..
+            } => {
                 let shown = matches!(link_type, LinkType::Autolink | LinkType::Email);
-                self.links.push((self.inline.len(), sanitise_line(&dest_url), shown));
+                self.links
+                    .push((self.inline.len(), sanitise_line(&dest_url), shown));
                 self.push_style(self.styles.link);
             }
             Tag::Image { dest_url, .. } => {
                 self.raw("image: ", self.style().patch(self.styles.label));
-                self.links.push((self.inline.len(), sanitise_line(&dest_url), false));
+                self.links
+                    .push((self.inline.len(), sanitise_line(&dest_url), false));
                 self.push_style(self.styles.link);
             }
             _ => {}
@@ -228,7 +236,11 @@ impl<'a> Builder<'a> {
                     if text.ends_with('\n') {
                         text.pop();
                     }
-                    self.add(Block::Code { language, text, closed });
+                    self.add(Block::Code {
+                        language,
+                        text,
+                        closed,
+                    });
                 }
             }
             TagEnd::HtmlBlock => {
@@ -271,15 +283,25 @@ impl<'a> Builder<'a> {
     }
 
     fn end_link(&mut self) {
-        let Some((from, url, shown)) = self.links.pop() else { return };
-        let text: String = self.inline.iter().skip(from).map(|s| s.content.as_ref()).collect();
+        let Some((from, url, shown)) = self.links.pop() else {
+            return;
+        };
+        let text: String = self
+            .inline
+            .iter()
+            .skip(from)
+            .map(|s| s.content.as_ref())
+            .collect();
         if !shown && !url.is_empty() && text != url {
             self.raw(&format!(" ({url})"), self.style().patch(self.styles.url));
         }
     }
 
     fn style(&self) -> Style {
-        self.inline_styles.last().copied().unwrap_or(self.styles.text)
+        self.inline_styles
+            .last()
+            .copied()
+            .unwrap_or(self.styles.text)
     }
 
     fn push_style(&mut self, over: Style) {
@@ -311,7 +333,9 @@ impl<'a> Builder<'a> {
     fn block_begins(&mut self, range: &Range<usize>) {
         self.flush_paragraph();
         if self.open.is_empty() {
-            let line = self.source[..range.start].rfind('\n').map_or(0, |at| at + 1);
+            let line = self.source[..range.start]
+                .rfind('\n')
+                .map_or(0, |at| at + 1);
             self.begin = line;
         }
     }
@@ -328,7 +352,11 @@ impl<'a> Builder<'a> {
     fn close(&mut self) {
         match self.open.pop() {
             Some(Open::Quote(label, blocks)) => self.add(Block::Quote { label, blocks }),
-            Some(Open::List(start, loose, items)) => self.add(Block::List { start, loose, items }),
+            Some(Open::List(start, loose, items)) => self.add(Block::List {
+                start,
+                loose,
+                items,
+            }),
             Some(Open::Item(item)) => match self.open.last_mut() {
                 Some(Open::List(_, _, items)) => items.push(item),
                 _ => item.blocks.into_iter().for_each(|block| self.add(block)),
@@ -349,7 +377,10 @@ impl<'a> Builder<'a> {
         match self.open.last_mut() {
             Some(Open::Quote(_, blocks)) => blocks.push(block),
             Some(Open::Item(item)) => item.blocks.push(block),
-            Some(Open::List(_, _, items)) => items.push(Item { task: None, blocks: vec![block] }),
+            Some(Open::List(_, _, items)) => items.push(Item {
+                task: None,
+                blocks: vec![block],
+            }),
             None => self.top.push((self.begin, block)),
         }
     }
@@ -357,7 +388,10 @@ impl<'a> Builder<'a> {
 
 fn is_line_break(html: &str) -> bool {
     let inner = html.trim_start_matches('<').trim_end_matches('>');
-    inner.trim_end_matches('/').trim().eq_ignore_ascii_case("br")
+    inner
+        .trim_end_matches('/')
+        .trim()
+        .eq_ignore_ascii_case("br")
 }
 
 /// The first word of a fence's info string, such as `rust` of `rust,ignore`.
@@ -373,9 +407,13 @@ fn fence_closed(source: &str) -> bool {
     let quoted = |c: char| c.is_whitespace() || c == '>';
     let mut lines = source.trim_end().lines();
     let opening = lines.next().unwrap_or("").trim_start_matches(quoted);
-    let Some(fence) = opening.chars().next() else { return false };
+    let Some(fence) = opening.chars().next() else {
+        return false;
+    };
     let length = opening.chars().take_while(|&c| c == fence).count();
-    let Some(last) = lines.next_back() else { return false };
+    let Some(last) = lines.next_back() else {
+        return false;
+    };
     let last = last.trim_start_matches(quoted).trim_end();
     last.chars().count() >= length && last.chars().all(|c| c == fence)
 }

@@ -26,7 +26,15 @@ pub(super) fn lines(
     if columns == 0 {
         return Vec::new();
     }
-    let natural: Vec<usize> = (0..columns).map(|c| rows.iter().map(|row| cell_width(row, c)).max().unwrap_or(0).max(1)).collect();
+    let natural: Vec<usize> = (0..columns)
+        .map(|c| {
+            rows.iter()
+                .map(|row| cell_width(row, c))
+                .max()
+                .unwrap_or(0)
+                .max(1)
+        })
+        .collect();
     let Some(widths) = column_widths(&natural, width) else {
         return as_lists(rows, width, styles);
     };
@@ -38,7 +46,11 @@ pub(super) fn lines(
         } else if number > 1 && wrapped {
             out.push(rule(&widths, "┈", "┼", styles));
         }
-        let over = if number == 0 { styles.table_header } else { Style::new() };
+        let over = if number == 0 {
+            styles.table_header
+        } else {
+            Style::new()
+        };
         out.extend(row_lines(row, &widths, alignment, over, styles));
     }
     if rows.len() == 1 {
@@ -48,7 +60,8 @@ pub(super) fn lines(
 }
 
 fn cell_width(row: &[Inline], column: usize) -> usize {
-    row.get(column).map_or(0, |cell| cell.iter().map(Span::width).sum())
+    row.get(column)
+        .map_or(0, |cell| cell.iter().map(Span::width).sum())
 }
 
 /// The widths that fit, taking from the widest columns first; `None` when
@@ -157,7 +170,11 @@ fn as_lists(rows: &[Vec<Inline>], width: usize, styles: &Styles) -> Vec<Line<'st
         for (column, cell) in row.iter().enumerate() {
             let mut spans: Inline = Vec::new();
             if let Some(name) = header.get(column).filter(|name| !name.is_empty()) {
-                spans.extend(name.iter().map(|s| Span::styled(s.content.clone(), s.style.patch(styles.table_header))));
+                spans.extend(
+                    name.iter().map(|s| {
+                        Span::styled(s.content.clone(), s.style.patch(styles.table_header))
+                    }),
+                );
                 spans.push(Span::styled(": ", styles.label));
             }
             spans.extend(cell.iter().cloned());

@@ -14,12 +14,18 @@ fn lines_of(document: &mut Document, width: usize) -> Vec<Line<'static>> {
 }
 
 fn text(line: &Line) -> String {
-    line.spans.iter().map(|span| span.content.as_ref()).collect()
+    line.spans
+        .iter()
+        .map(|span| span.content.as_ref())
+        .collect()
 }
 
 fn show(source: &str, width: usize) -> String {
     let mut document = Document::finished(source);
-    let lines: Vec<_> = lines_of(&mut document, width).iter().map(|l| text(l).trim_end().to_owned()).collect();
+    let lines: Vec<_> = lines_of(&mut document, width)
+        .iter()
+        .map(|l| text(l).trim_end().to_owned())
+        .collect();
     lines.join("\n")
 }
 
@@ -35,23 +41,39 @@ fn every_construct_fits_a_narrow_pane() {
 
 #[test]
 fn code_blocks_are_handed_out_as_written() {
-    let mut document = Document::finished("a\n\n```rust\nfn f() {\n\tg();\n}\n```\n\n- x\n\n  ```sh\n  ls\n  ```\n");
+    let mut document = Document::finished(
+        "a\n\n```rust\nfn f() {\n\tg();\n}\n```\n\n- x\n\n  ```sh\n  ls\n  ```\n",
+    );
     lines_of(&mut document, 40);
     let codes: Vec<_> = document.codes().collect();
     assert_eq!(codes.len(), 2);
     assert_eq!(codes[0].text, "fn f() {\n\tg();\n}");
     assert_eq!((codes[0].language.as_str(), codes[0].line), ("rust", 2));
     assert_eq!(codes[1].text, "ls");
-    let first = document.lines(codes[1].line).next().map(text).unwrap_or_default();
+    let first = document
+        .lines(codes[1].line)
+        .next()
+        .map(text)
+        .unwrap_or_default();
     assert!(first.contains("┌ sh"), "{first}");
 }
 
 #[test]
 fn control_characters_never_get_through() {
-    for source in ["a\x1b[2Jb", "`a\x1b]0;x\x07`", "```\n\x1b[31m\n```", "&#27;[2J &#x9b;", "[x](http://a/&#27;c)", "<b\x1b[0m>"] {
+    for source in [
+        "a\x1b[2Jb",
+        "`a\x1b]0;x\x07`",
+        "```\n\x1b[31m\n```",
+        "&#27;[2J &#x9b;",
+        "[x](http://a/&#27;c)",
+        "<b\x1b[0m>",
+    ] {
         let mut document = Document::finished(source);
         for line in lines_of(&mut document, 40) {
-            assert!(!text(&line).chars().any(char::is_control), "{source:?} gave {line:?}");
+            assert!(
+                !text(&line).chars().any(char::is_control),
+                "{source:?} gave {line:?}"
+            );
         }
     }
 }
@@ -77,7 +99,12 @@ fn lines_can_be_read_from_anywhere() {
 #[test]
 fn a_later_definition_reaches_an_earlier_link() {
     let mut document = Document::default();
-    for piece in ["See [the page][p].\n\n", "More.\n\n", "[p]: http://a.b/c\n", "\nEnd.\n"] {
+    for piece in [
+        "See [the page][p].\n\n",
+        "More.\n\n",
+        "[p]: http://a.b/c\n",
+        "\nEnd.\n",
+    ] {
         document.push(piece);
         lines_of(&mut document, 60);
     }
@@ -95,7 +122,9 @@ fn colours_that_arrive_later_change_no_line_count() {
     let styles = Styles::plain();
     let before = document.layout(40, &styles, &highlighter);
     for _ in 0..2 {
-        receiver.recv_timeout(std::time::Duration::from_secs(20)).expect("colours");
+        receiver
+            .recv_timeout(std::time::Duration::from_secs(20))
+            .expect("colours");
     }
     assert_eq!(document.layout(40, &styles, &highlighter), before);
     let late: Vec<_> = document.lines(0).cloned().collect();
@@ -105,11 +134,70 @@ fn colours_that_arrive_later_change_no_line_count() {
 /// Bits of Markdown that interact badly when cut at the wrong place.
 fn fragment() -> impl Strategy<Value = String> {
     let fixed = prop::sample::select(vec![
-        "\n", "\n\n", "\n\n\n", " ", "    ", "\t", "- ", "* ", "+ ", "1. ", "2) ", "- [ ] ", "- [x] ", "> ", ">", "# ",
-        "## ", "---", "***", "===", "```", "```rust\n", "~~~", "````", "`", "``", "**", "*", "_", "__", "~~", "|", "| a | b |\n",
-        "|---|--:|\n", "[a](b)", "[a]", "](", "![", "<div>", "</div>", "<!--", "-->", "<pre>", "<br>", "&amp;", "&#27;",
-        "\\", "  \n", "漢字", "👩‍👩‍👧", "word", "let x = 1;", "http://a.b", "<http://a.b>", "> [!NOTE]\n", "1", "-", ".",
-        "\r\n", "<?", "<script>", "$x$", "  - ", "   1. ",
+        "\n",
+        "\n\n",
+        "\n\n\n",
+        " ",
+        "    ",
+        "\t",
+        "- ",
+        "* ",
+        "+ ",
+        "1. ",
+        "2) ",
+        "- [ ] ",
+        "- [x] ",
+        "> ",
+        ">",
+        "# ",
+        "## ",
+        "---",
+        "***",
+        "===",
+        "```",
+        "```rust\n",
+        "~~~",
+        "````",
+        "`",
+        "``",
+        "**",
+        "*",
+        "_",
+        "__",
+        "~~",
+        "|",
+        "| a | b |\n",
+        "|---|--:|\n",
+        "[a](b)",
+        "[a]",
+        "](",
+        "![",
+        "<div>",
+        "</div>",
+        "<!--",
+        "-->",
+        "<pre>",
+        "<br>",
+        "&amp;",
+        "&#27;",
+        "\\",
+        "  \n",
+        "漢字",
+        "👩‍👩‍👧",
+        "word",
+        "let x = 1;",
+        "http://a.b",
+        "<http://a.b>",
+        "> [!NOTE]\n",
+        "1",
+        "-",
+        ".",
+        "\r\n",
+        "<?",
+        "<script>",
+        "$x$",
+        "  - ",
+        "   1. ",
     ]);
     prop_oneof![8 => fixed.prop_map(str::to_owned), 1 => "[ -~]{1,8}"]
 }

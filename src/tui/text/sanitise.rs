@@ -36,7 +36,9 @@ pub fn sanitise_line(text: &str) -> String {
 }
 
 fn needs_care(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t') || reorders(c) || matches!(c, '\u{2028}' | '\u{2029}')
+    (c.is_control() && c != '\n' && c != '\t')
+        || reorders(c)
+        || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Embeddings, overrides and isolates: they let a text look unlike what it is.

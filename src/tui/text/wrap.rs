@@ -69,7 +69,9 @@ impl Run {
         self.width += std::mem::take(&mut other.width);
         for span in other.spans.drain(..) {
             match self.spans.last_mut() {
-                Some(last) if last.style == span.style => last.content.to_mut().push_str(&span.content),
+                Some(last) if last.style == span.style => {
+                    last.content.to_mut().push_str(&span.content)
+                }
                 _ => self.spans.push(span),
             }
         }
@@ -241,7 +243,11 @@ mod tests {
 
     #[test]
     fn styles_follow_their_characters() {
-        let spans = [Span::raw("ab "), "cd".bold(), Span::raw("ef gh").fg(Color::Red)];
+        let spans = [
+            Span::raw("ab "),
+            "cd".bold(),
+            Span::raw("ef gh").fg(Color::Red),
+        ];
         let lines = wrap(&spans, 7, Wrap::Words);
         assert_eq!(plain(&lines), ["ab cdef", "gh"]);
         assert_eq!(lines[0].spans[1], "cd".bold());

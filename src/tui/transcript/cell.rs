@@ -216,7 +216,8 @@ impl Cell {
 
     /// Opens or closes everything that folds.
     pub fn toggle_fold(&mut self) {
-        let any_closed = self.thought.as_ref().is_some_and(|t| !t.open) || self.tools.iter().any(|t| !t.open);
+        let any_closed =
+            self.thought.as_ref().is_some_and(|t| !t.open) || self.tools.iter().any(|t| !t.open);
         if let Some(thought) = &mut self.thought {
             thought.open = any_closed;
         }
@@ -229,7 +230,11 @@ impl Cell {
     /// Whether a spinner turns in it.
     pub fn waits(&self) -> bool {
         let before_text = matches!(self.progress, Progress::Queued(_) | Progress::Prefill(..));
-        before_text || self.tools.iter().any(|tool| tool.state == ToolState::Running)
+        before_text
+            || self
+                .tools
+                .iter()
+                .any(|tool| tool.state == ToolState::Running)
     }
 
     /// Brings the lines up to date and returns how many there are, with the
@@ -254,7 +259,10 @@ impl Cell {
     pub fn lines(&self, from: usize) -> impl Iterator<Item = &Line<'static>> {
         let head = self.head.iter().skip(from);
         let body = self.body.lines(from.saturating_sub(self.head.len()));
-        let foot = self.foot.iter().skip(from.saturating_sub(self.head.len() + self.body_lines));
+        let foot = self
+            .foot
+            .iter()
+            .skip(from.saturating_sub(self.head.len() + self.body_lines));
         head.chain(body).chain(foot)
     }
 
@@ -279,9 +287,16 @@ impl Cell {
         // The first line stands two cells further left than the others.
         let room = width + 2;
         let right = [summary.clone().unwrap_or_default(), self.note.clone()];
-        let right: Vec<_> = right.iter().filter(|part| !part.is_empty()).cloned().collect();
+        let right: Vec<_> = right
+            .iter()
+            .filter(|part| !part.is_empty())
+            .cloned()
+            .collect();
         let right = fit(&right.join("   "), room.saturating_sub(8));
-        let name = fit(&self.name, room.saturating_sub(text_width(&right) + 2).max(4));
+        let name = fit(
+            &self.name,
+            room.saturating_sub(text_width(&right) + 2).max(4),
+        );
         let space = room.saturating_sub(text_width(&name) + text_width(&right));
         let mut lines = vec![Line::from(vec![
             Span::styled(name, name_style.add_modifier(Modifier::BOLD)),
@@ -315,12 +330,18 @@ impl Cell {
                     0 => "waiting".to_owned(),
                     _ => format!("waiting behind {ahead}"),
                 };
-                lines.push(Line::styled(fit(&format!("{} {text}", context.spinner), width), roles.muted));
+                lines.push(Line::styled(
+                    fit(&format!("{} {text}", context.spinner), width),
+                    roles.muted,
+                ));
             }
             Progress::Prefill(done, total) => {
                 let text = match total {
                     0 => format!("{} reading the conversation", context.spinner),
-                    _ => format!("{} reading the conversation: {done} of {total} tokens", context.spinner),
+                    _ => format!(
+                        "{} reading the conversation: {done} of {total} tokens",
+                        context.spinner
+                    ),
                 };
                 lines.push(Line::styled(fit(&text, width), roles.muted));
             }
@@ -328,22 +349,38 @@ impl Cell {
             Progress::Done(figures) if figures.is_empty() => {}
             Progress::Done(figures) => lines.push(Line::styled(fit(figures, width), roles.muted)),
             Progress::Failed(reason) => {
-                let spans = [Span::styled("✗ ", roles.error), Span::styled(sanitise(reason), roles.error)];
+                let spans = [
+                    Span::styled("✗ ", roles.error),
+                    Span::styled(sanitise(reason), roles.error),
+                ];
                 lines.extend(wrap(&spans, width, Wrap::Words));
             }
         }
         lines
     }
 
-    fn tool_lines(&self, tool: &ToolCell, width: usize, context: &Context, lines: &mut Vec<Line<'static>>) {
+    fn tool_lines(
+        &self,
+        tool: &ToolCell,
+        width: usize,
+        context: &Context,
+        lines: &mut Vec<Line<'static>>,
+    ) {
         let roles = context.roles;
         let mark = if tool.open { "▾" } else { "▸" };
         let (outcome, style) = tool_outcome(&tool.state, context);
         let room = width.saturating_sub(text_width(&outcome) + text_width(&tool.name) + 5);
-        let arguments = if tool.open { String::new() } else { fit(&tool.arguments, room) };
+        let arguments = if tool.open {
+            String::new()
+        } else {
+            fit(&tool.arguments, room)
+        };
         let spans = vec![
             Span::styled(format!("{mark} "), roles.muted),
-            Span::styled(fit(&tool.name, width.saturating_sub(4)), roles.tool.add_modifier(Modifier::BOLD)),
+            Span::styled(
+                fit(&tool.name, width.saturating_sub(4)),
+                roles.tool.add_modifier(Modifier::BOLD),
+            ),
             Span::styled(format!(" {arguments}"), roles.muted),
             Span::styled(format!("  {outcome}"), style),
         ];
@@ -353,7 +390,11 @@ impl Cell {
         }
         let bar = Span::styled("┆ ", roles.muted);
         let mut block = |text: &str, style: Style| {
-            for mut line in wrap(&[Span::styled(text, style)], width.saturating_sub(2), Wrap::Anywhere) {
+            for mut line in wrap(
+                &[Span::styled(text, style)],
+                width.saturating_sub(2),
+                Wrap::Anywhere,
+            ) {
                 line.spans.insert(0, bar.clone());
                 lines.push(line);
             }
@@ -361,7 +402,11 @@ impl Cell {
         block(&tool.pretty, roles.tool);
         if let ToolState::Done { text, is_error, .. } = &tool.state {
             let text = sanitise(text);
-            let style = if *is_error { roles.error } else { context.styles.text };
+            let style = if *is_error {
+                roles.error
+            } else {
+                context.styles.text
+            };
             let shown: Vec<&str> = text.trim_end().lines().take(RESULT_LINES).collect();
             block(&shown.join("\n"), style);
             let hidden = text.trim_end().lines().count() - shown.len();
@@ -387,7 +432,11 @@ fn tool_outcome(state: &ToolState, context: &Context) -> (String, Style) {
         ToolState::Asking => ("waits for your approval".into(), roles.warn),
         ToolState::Running => (format!("{} running", context.spinner), roles.muted),
         ToolState::Refused => ("refused".into(), roles.warn),
-        ToolState::Done { text, is_error, elapsed } => {
+        ToolState::Done {
+            text,
+            is_error,
+            elapsed,
+        } => {
             let time = elapsed.map_or(String::new(), |time| format!("  {}", seconds(time)));
             let lines = text.trim().lines().count();
             let first = sanitise_line(text.trim().lines().next().unwrap_or("no text"));

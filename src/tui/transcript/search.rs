@@ -19,13 +19,24 @@ impl Transcript {
             (None, false) => step,
             (None, true) => count - 1 - step,
         });
-        let holds = |&index: &usize| self.cells()[index].source().to_lowercase().contains(&needle);
-        let Some(index) = order.into_iter().find(holds) else { return false };
+        let holds = |&index: &usize| {
+            self.cells()[index]
+                .source()
+                .to_lowercase()
+                .contains(&needle)
+        };
+        let Some(index) = order.into_iter().find(holds) else {
+            return false;
+        };
         self.layout(index);
         let cell = &self.cells()[index];
         let id = cell.id;
         let line = cell.lines(0).position(|line| {
-            let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+            let text: String = line
+                .spans
+                .iter()
+                .map(|span| span.content.as_ref())
+                .collect();
             text.to_lowercase().contains(&needle)
         });
         self.select(Some(id));

@@ -10,10 +10,22 @@ use crate::tui::markdown::Styles;
 fn view(transcript: &mut Transcript, width: u16, height: u16) -> String {
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
-    transcript.set_view(width.into(), height.into(), &Styles::plain(), &CellStyles::default(), "⠋");
+    transcript.set_view(
+        width.into(),
+        height.into(),
+        &Styles::plain(),
+        &CellStyles::default(),
+        "⠋",
+    );
     transcript.draw(area, &mut buffer, Style::new());
-    let rows = (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>());
-    rows.map(|row| row.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let rows = (0..height).map(|y| {
+        (0..width)
+            .map(|x| buffer[(x, y)].symbol())
+            .collect::<String>()
+    });
+    rows.map(|row| row.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn numbered(lines: usize) -> String {
@@ -22,7 +34,11 @@ fn numbered(lines: usize) -> String {
 
 fn cells(count: u64) -> Vec<Cell> {
     let cell = |id| {
-        let kind = if id % 2 == 0 { Kind::User } else { Kind::Answer };
+        let kind = if id % 2 == 0 {
+            Kind::User
+        } else {
+            Kind::Answer
+        };
         Cell::finished(id, kind, "Name", "", &format!("message {id}"))
     };
     (0..count).map(cell).collect()
@@ -39,13 +55,19 @@ fn the_view_follows_the_end_only_while_it_is_there() {
     let mut transcript = Transcript::default();
     transcript.push(Cell::new(1, Kind::Answer, "guide", ""));
     for n in 1..50 {
-        transcript.cell_mut(1).expect("the cell").push(&format!("line {n}\n\n"));
+        transcript
+            .cell_mut(1)
+            .expect("the cell")
+            .push(&format!("line {n}\n\n"));
         assert!(view(&mut transcript, 40, 10).contains(&format!("line {n}")));
     }
     transcript.scroll(-20);
     assert!(!transcript.follows());
     let before = view(&mut transcript, 40, 10);
-    transcript.cell_mut(1).expect("the cell").push(&numbered(30));
+    transcript
+        .cell_mut(1)
+        .expect("the cell")
+        .push(&numbered(30));
     assert_eq!(view(&mut transcript, 40, 10), before);
     transcript.scroll(1000);
     assert!(transcript.follows());
@@ -86,8 +108,12 @@ fn a_change_of_width_keeps_the_place() {
     view(&mut transcript, 60, 8);
     transcript.show(1, 12);
     let first = |screen: &str| -> usize {
-        let word = screen.split("word").nth(1).and_then(|rest| rest.split(' ').next());
-        word.and_then(|n| n.trim().parse().ok()).expect("a word in sight")
+        let word = screen
+            .split("word")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        word.and_then(|n| n.trim().parse().ok())
+            .expect("a word in sight")
     };
     let before = first(&view(&mut transcript, 60, 8));
     let after = first(&view(&mut transcript, 34, 8));
@@ -136,7 +162,11 @@ fn folds_open_and_close() {
         name: "search_models".into(),
         arguments: r#"{"query":"qwen3"}"#.into(),
         pretty: "{\n  \"query\": \"qwen3\"\n}".into(),
-        state: ToolState::Done { text: "a\nb".into(), is_error: false, elapsed: Some(Duration::from_millis(312)) },
+        state: ToolState::Done {
+            text: "a\nb".into(),
+            is_error: false,
+            elapsed: Some(Duration::from_millis(312)),
+        },
         open: false,
     });
     cell.finish(Progress::Done("12 tokens".into()));
@@ -177,7 +207,13 @@ fn long_chats_stay_within_their_time() {
     let mut turn = 0;
     for piece in text.as_bytes().chunks(20_000) {
         turn += 1;
-        transcript.push(Cell::finished(turn, Kind::Answer, "guide", "10:41", &String::from_utf8_lossy(piece)));
+        transcript.push(Cell::finished(
+            turn,
+            Kind::Answer,
+            "guide",
+            "10:41",
+            &String::from_utf8_lossy(piece),
+        ));
     }
     let p99 = frames(&mut transcript);
     let mut single = Transcript::default();
@@ -190,13 +226,18 @@ fn long_chats_stay_within_their_time() {
     let mut worst = Duration::ZERO;
     for token in text.as_bytes().chunks(4) {
         let step = Instant::now();
-        streamed.cell_mut(1).expect("the cell").push(&String::from_utf8_lossy(token));
+        streamed
+            .cell_mut(1)
+            .expect("the cell")
+            .push(&String::from_utf8_lossy(token));
         streamed.set_view(200, 50, &Styles::plain(), &CellStyles::default(), "");
         streamed.first_line();
         worst = worst.max(step.elapsed());
     }
     let total = begin.elapsed();
-    println!("frame p99: {p99:?} in turns, {p99_single:?} in one message; 100k tokens: {total:?}, worst {worst:?}");
+    println!(
+        "frame p99: {p99:?} in turns, {p99_single:?} in one message; 100k tokens: {total:?}, worst {worst:?}"
+    );
     assert!(p99 <= Duration::from_millis(2) && p99_single <= Duration::from_millis(2));
     assert!(total <= Duration::from_secs(1));
 }

@@ -125,10 +125,21 @@ impl Transcript {
     }
 
     /// Takes over the size of the area and the styles for what follows.
-    pub fn set_view(&mut self, width: usize, height: usize, styles: &Styles, roles: &CellStyles, spinner: &'static str) {
+    pub fn set_view(
+        &mut self,
+        width: usize,
+        height: usize,
+        styles: &Styles,
+        roles: &CellStyles,
+        spinner: &'static str,
+    ) {
         let measure = width.saturating_sub(INDENT + 1).clamp(2, MEASURE);
         if measure != self.width {
-            let before = self.top.and_then(|a| self.cell(a.id)).map_or(1, Cell::height).max(1);
+            let before = self
+                .top
+                .and_then(|a| self.cell(a.id))
+                .map_or(1, Cell::height)
+                .max(1);
             self.width = measure;
             self.take_styles(styles, roles);
             if let Some(anchor) = self.top
@@ -152,7 +163,9 @@ impl Transcript {
 
     /// Moves by lines; negative is up. At the end it follows again.
     pub fn scroll(&mut self, lines: isize) {
-        let Some(mut at) = self.first_line() else { return };
+        let Some(mut at) = self.first_line() else {
+            return;
+        };
         if lines < 0 {
             self.back(&mut at, lines.unsigned_abs());
         } else {
@@ -201,7 +214,9 @@ impl Transcript {
             self.select_last();
             return;
         };
-        let Some(first) = self.first_line() else { return };
+        let Some(first) = self.first_line() else {
+            return;
+        };
         let half = (self.height / 2).max(1) as isize;
         let end = (index, self.layout(index).saturating_sub(1));
         if step < 0 && first.0 == index && first.1 > 0 {
@@ -219,7 +234,9 @@ impl Transcript {
 
     /// Scrolls so that the message's beginning is in sight.
     fn reveal(&mut self, index: usize) {
-        let Some(first) = self.first_line() else { return };
+        let Some(first) = self.first_line() else {
+            return;
+        };
         let mut bottom = first;
         self.forward(&mut bottom, self.height.saturating_sub(1));
         if (index, 0) < first {
@@ -233,14 +250,19 @@ impl Transcript {
 
     /// The code blocks that begin in sight, from the top.
     pub fn codes_in_sight(&mut self) -> Vec<CodeAt> {
-        let Some(mut at) = self.first_line() else { return Vec::new() };
+        let Some(mut at) = self.first_line() else {
+            return Vec::new();
+        };
         let mut row = 0;
         let mut found = Vec::new();
         while row < self.height && at.0 < self.cells.len() {
             let height = self.layout(at.0);
             for code in self.cells[at.0].codes() {
                 if code.line >= at.1 && row + code.line - at.1 < self.height {
-                    found.push(CodeAt { row: row + code.line - at.1, code });
+                    found.push(CodeAt {
+                        row: row + code.line - at.1,
+                        code,
+                    });
                 }
             }
             row += height - at.1;
@@ -251,7 +273,9 @@ impl Transcript {
 
     /// Draws what is in sight; `mark` is the style of the selection's bar.
     pub fn draw(&mut self, area: Rect, buffer: &mut Buffer, mark: Style) {
-        let Some(mut at) = self.first_line() else { return };
+        let Some(mut at) = self.first_line() else {
+            return;
+        };
         let mut row = 0;
         let rows = usize::from(area.height);
         while row < rows && at.0 < self.cells.len() {
@@ -260,12 +284,22 @@ impl Transcript {
             let selected = self.selected == Some(cell.id);
             let shown = (height - at.1).min(rows - row);
             for (number, line) in cell.lines(at.1).take(shown).enumerate() {
-                let indent = if at.1 + number == 0 { HEAD_INDENT } else { INDENT };
+                let indent = if at.1 + number == 0 {
+                    HEAD_INDENT
+                } else {
+                    INDENT
+                };
                 draw_line(line, indent, area, row + number, buffer);
             }
             if selected {
                 for number in 0..shown.min((height - 1).saturating_sub(at.1)) {
-                    draw_line(&Line::from(Span::styled("▌", mark)), 0, area, row + number, buffer);
+                    draw_line(
+                        &Line::from(Span::styled("▌", mark)),
+                        0,
+                        area,
+                        row + number,
+                        buffer,
+                    );
                 }
             }
             row += shown;
@@ -291,7 +325,9 @@ impl Transcript {
             highlighter: &self.highlighter,
             spinner: self.spinner,
         };
-        self.cells.get_mut(index).map_or(0, |cell| cell.layout(self.width, &context))
+        self.cells
+            .get_mut(index)
+            .map_or(0, |cell| cell.layout(self.width, &context))
     }
 
     /// The cell and line at the top of the view.
@@ -358,14 +394,21 @@ impl Transcript {
     }
 
     fn go(&mut self, at: (usize, usize)) {
-        let Some(cell) = self.cells.get(at.0) else { return };
-        let anchor = Anchor { id: cell.id, line: at.1 };
+        let Some(cell) = self.cells.get(at.0) else {
+            return;
+        };
+        let anchor = Anchor {
+            id: cell.id,
+            line: at.1,
+        };
         self.top = (self.remaining(at) > self.height).then_some(anchor);
     }
 }
 
 fn draw_line(line: &Line, indent: usize, area: Rect, row: usize, buffer: &mut Buffer) {
-    let (Ok(indent), Ok(row)) = (u16::try_from(indent), u16::try_from(row)) else { return };
+    let (Ok(indent), Ok(row)) = (u16::try_from(indent), u16::try_from(row)) else {
+        return;
+    };
     if indent >= area.width || row >= area.height {
         return;
     }

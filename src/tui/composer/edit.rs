@@ -105,7 +105,7 @@ impl Composer {
         }
         match row {
             0 => self.go(0),
-            _ => self.to_row(&rows[row - 1], column),
+            _ => self.aim_at(&rows[row - 1], column),
         }
         true
     }
@@ -114,7 +114,7 @@ impl Composer {
         let rows = self.rows();
         let (row, column) = self.place(&rows);
         if row + 1 < rows.len() {
-            self.to_row(&rows[row + 1], column);
+            self.aim_at(&rows[row + 1], column);
         } else if self.recalled.is_some() {
             return self.history_next();
         } else {
@@ -123,7 +123,7 @@ impl Composer {
         true
     }
 
-    fn to_row(&mut self, row: &rows::Row, column: usize) {
+    fn aim_at(&mut self, row: &rows::Row, column: usize) {
         let aim = *self.aim.get_or_insert(column);
         let mut used = 0;
         let text = &self.text[row.begin..row.end];
@@ -217,11 +217,9 @@ impl Composer {
 
     fn word_left(&self) -> usize {
         let before = &self.text[..self.cursor];
-        let words = before.split_word_bound_indices();
-        words
-            .filter(|(_, word)| !word.trim().is_empty())
-            .next_back()
-            .map_or(0, |(at, _)| at)
+        let mut words = before.split_word_bound_indices();
+        let word = words.rfind(|(_, word)| !word.trim().is_empty());
+        word.map_or(0, |(at, _)| at)
     }
 
     fn word_right(&self) -> usize {

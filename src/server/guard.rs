@@ -151,7 +151,13 @@ mod tests {
         let with = |value| headers(&[(header::AUTHORIZATION, value)]);
         assert!(guard.check("/v1/models", &with("Bearer secret")).is_ok());
         assert!(guard.check("/v1/models", &with("bearer secret")).is_ok());
-        for wrong in ["Bearer secre", "Bearer secrets", "Bearer ", "secret", "Basic secret"] {
+        for wrong in [
+            "Bearer secre",
+            "Bearer secrets",
+            "Bearer ",
+            "secret",
+            "Basic secret",
+        ] {
             let error = guard.check("/v1/models", &with(wrong)).unwrap_err();
             assert_eq!(error.status, StatusCode::UNAUTHORIZED, "{wrong}");
         }
@@ -168,10 +174,18 @@ mod tests {
     fn foreign_pages_cannot_use_the_loopback() {
         let guard = Guard::new(None);
         let check = |name, value| guard.check("/health", &headers(&[(name, value)]));
-        for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:80"] {
+        for origin in [
+            "http://localhost:3000",
+            "http://127.0.0.1",
+            "http://[::1]:80",
+        ] {
             assert!(check(header::ORIGIN, origin).is_ok(), "{origin}");
         }
-        for origin in ["https://evil.example", "null", "http://localhost.evil.example"] {
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://localhost.evil.example",
+        ] {
             let error = check(header::ORIGIN, origin).unwrap_err();
             assert_eq!(error.status, StatusCode::FORBIDDEN, "{origin}");
         }

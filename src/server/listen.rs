@@ -166,7 +166,10 @@ mod tests {
         let first = bind("127.0.0.1", 0, false).await.unwrap();
         let port = first.local_addr().unwrap().port();
         let error = bind("127.0.0.1", port, false).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("port {port}")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("port {port}")),
+            "{error}"
+        );
         assert!(error.to_string().contains("in use"));
     }
 

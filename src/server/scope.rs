@@ -113,7 +113,8 @@ pub async fn track(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let id = client_id(&request).unwrap_or_else(|| format!("req-{}", uuid::Uuid::new_v4().simple()));
+    let id =
+        client_id(&request).unwrap_or_else(|| format!("req-{}", uuid::Uuid::new_v4().simple()));
     let scope = Arc::new(RequestScope {
         id,
         method: request.method().clone(),

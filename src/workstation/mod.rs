@@ -13,15 +13,18 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
 
-pub use api::{ApiServer, RunningApi};
+use api::ApiControl;
+pub use api::{ApiCall, ApiServer, RunningApi, Starting};
 pub use standins::*;
 pub use types::*;
 
 pub use crate::{
+    config::{Paths, Problem, Settings},
     engine::{
         ByteStats, EngineError, EngineStats, FinishReason, LoadedModel, PageStats, RequestId,
         RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals, Usage,
     },
+    telemetry::{LogFilter, LogRecord, LogRing, Telemetry},
     text::conversation::{Message, Role, Segment, ToolCall, ToolSpec},
 };
 
@@ -43,7 +46,7 @@ struct Inner {
     models: watch::Receiver<Arc<Vec<ModelEntry>>>,
     model: watch::Receiver<Option<Arc<LoadedModel>>>,
     stats: watch::Receiver<EngineStats>,
-    api: watch::Receiver<ApiState>,
+    api: ApiControl,
 }
 
 impl Workstation {
@@ -119,22 +122,32 @@ impl Workstation {
 
     /// The state of the HTTP API.
     pub fn api(&self) -> watch::Receiver<ApiState> {
-        self.inner.api.clone()
+        self.inner.api.state()
     }
 
     /// Serves the HTTP API at the given address; `None` takes the settings'.
     /// Port 0 takes a free port. Returns the address listened on.
     pub async fn start_api(
         &self,
-        _host: Option<&str>,
-        _port: Option<u16>,
+        host: Option<&str>,
+        port: Option<u16>,
     ) -> Result<SocketAddr, WorkstationError> {
-        Err(unfinished())
+        let api = self.settings().api.clone();
+        let host = host.map_or(api.host, str::to_owned);
+        let port = port.unwrap_or(api.port);
+        let control = &self.inner.api;
+        control.start(self.clone(), host, port, api.api_key).await
     }
 
     /// Stops the HTTP API: no new requests; those running are given a moment.
     pub async fn stop_api(&self) -> Result<(), WorkstationError> {
-        Err(unfinished())
+        self.inner.api.stop().await;
+        Ok(())
+    }
+
+    /// Counts one request of the API as live until the returned value goes.
+    pub fn api_call(&self) -> ApiCall {
+        self.inner.api.call()
     }
 
     /// The MCP servers and their tools.

@@ -3,19 +3,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::{
-    body::Bytes,
-    extract::rejection::BytesRejection,
-    http::StatusCode,
-};
+use axum::{body::Bytes, extract::rejection::BytesRejection, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
 use crate::{
     server::MAX_BODY_BYTES,
-    workstation::{
-        AnswerEvent, AnswerFinish, AnswerStream, Usage, Workstation, WorkstationError,
-    },
+    workstation::{AnswerEvent, AnswerFinish, AnswerStream, Usage, Workstation, WorkstationError},
 };
 
 /// What every object of one answer repeats.

@@ -31,7 +31,11 @@ pub fn parse(body: &[u8]) -> Result<(ChatRequest, Delivery), ApiError> {
     response_format(&mut fields)?;
     let (thinking, template_kwargs) = thinking(&mut fields)?;
     fields.only("modalities", &[json!(["text"])], "answers are text.")?;
-    fields.only("verbosity", &[json!("medium")], "the length cannot be chosen.")?;
+    fields.only(
+        "verbosity",
+        &[json!("medium")],
+        "the length cannot be chosen.",
+    )?;
     for name in ["audio", "web_search_options"] {
         fields.only(name, &[], "Maquette does not have it.")?;
     }
@@ -56,8 +60,9 @@ fn logprobs_of(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
             Err(ApiError::parameter("top_logprobs", message))
         }
         Some(count) if count > MOST_LOGPROBS => {
-            let message =
-                format!("`top_logprobs` is {count}; it is a whole number from 0 to {MOST_LOGPROBS}.");
+            let message = format!(
+                "`top_logprobs` is {count}; it is a whole number from 0 to {MOST_LOGPROBS}."
+            );
             Err(ApiError::parameter("top_logprobs", message))
         }
         Some(count) => Ok(Some(count)),
@@ -143,20 +148,35 @@ mod tests {
         let length = |body| read(body).unwrap().0.options.max_tokens;
         assert_eq!(length(json!({})), None);
         assert_eq!(length(json!({"max_tokens": 5})), Some(5));
-        assert_eq!(length(json!({"max_tokens": 5, "max_completion_tokens": 7})), Some(7));
+        assert_eq!(
+            length(json!({"max_tokens": 5, "max_completion_tokens": 7})),
+            Some(7)
+        );
     }
 
     #[test]
     fn refusals_name_the_parameter() {
         let cases = [
-            (json!({"response_format": {"type": "json_object"}}), "response_format"),
-            (json!({"response_format": {"type": "json_schema", "json_schema": {}}}), "response_format"),
+            (
+                json!({"response_format": {"type": "json_object"}}),
+                "response_format",
+            ),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {}}}),
+                "response_format",
+            ),
             (json!({"response_format": "text"}), "response_format"),
             (json!({"top_logprobs": 3}), "top_logprobs"),
-            (json!({"logprobs": true, "top_logprobs": 21}), "top_logprobs"),
+            (
+                json!({"logprobs": true, "top_logprobs": 21}),
+                "top_logprobs",
+            ),
             (json!({"logprobs": 3}), "logprobs"),
             (json!({"reasoning_effort": "huge"}), "reasoning_effort"),
-            (json!({"chat_template_kwargs": {"enable_thinking": 1}}), "chat_template_kwargs.enable_thinking"),
+            (
+                json!({"chat_template_kwargs": {"enable_thinking": 1}}),
+                "chat_template_kwargs.enable_thinking",
+            ),
             (json!({"functions": []}), "functions"),
             (json!({"verbosity": "low"}), "verbosity"),
             (json!({"guided_json": {}}), "guided_json"),

@@ -69,9 +69,21 @@ fn parse(body: &[u8]) -> Result<(CompletionRequest, Delivery), ApiError> {
             format!("`logprobs` is {count}; it is a whole number from 0 to {MOST_LOGPROBS}.");
         return Err(ApiError::parameter("logprobs", message));
     }
-    fields.only("best_of", &[json!(1)], "one answer a request is what Maquette makes.")?;
-    fields.only("echo", &[json!(false)], "the prompt is not repeated in the answer.")?;
-    fields.only("suffix", &[json!("")], "Maquette continues a text and does not fill gaps.")?;
+    fields.only(
+        "best_of",
+        &[json!(1)],
+        "one answer a request is what Maquette makes.",
+    )?;
+    fields.only(
+        "echo",
+        &[json!(false)],
+        "the prompt is not repeated in the answer.",
+    )?;
+    fields.only(
+        "suffix",
+        &[json!("")],
+        "Maquette continues a text and does not fill gaps.",
+    )?;
     fields.finish()?;
     Ok((CompletionRequest { prompt, options }, delivery))
 }

@@ -184,11 +184,7 @@ mod tests {
                 503,
                 Some("queue_full"),
             ),
-            (
-                EngineError::Compute("x".into()),
-                500,
-                Some("engine_error"),
-            ),
+            (EngineError::Compute("x".into()), 500, Some("engine_error")),
         ];
         for (error, status, code) in cases {
             let error = ApiError::from(error);

@@ -235,7 +235,17 @@ mod tests {
     fn broken_json_says_where() {
         let error = Fields::of_body(b"{\"a\": }").err().unwrap();
         assert_eq!(error.code, Some("invalid_json"));
-        assert!(error.message.contains("line 1 column 7"), "{}", error.message);
-        assert!(Fields::of_body(b"[1]").err().unwrap().message.contains("an array"));
+        assert!(
+            error.message.contains("line 1 column 7"),
+            "{}",
+            error.message
+        );
+        assert!(
+            Fields::of_body(b"[1]")
+                .err()
+                .unwrap()
+                .message
+                .contains("an array")
+        );
     }
 }

@@ -105,7 +105,11 @@ fn tool_calls(fields: &mut Fields) -> Result<Vec<ToolCall>, ApiError> {
         .map(|(i, item)| {
             let mut call = Fields::of_value(&format!("{path}[{i}]"), item)?;
             call.harmless(&["index"]);
-            call.only("type", &[json!("function")], "only functions can be called.")?;
+            call.only(
+                "type",
+                &[json!("function")],
+                "only functions can be called.",
+            )?;
             let id = call.string("id")?.unwrap_or_default();
             let function = call.value("function");
             let function = call.require("function", function)?;
@@ -156,7 +160,11 @@ pub fn tools(fields: &mut Fields) -> Result<Vec<ToolSpec>, ApiError> {
         "the number of calls cannot be limited; leave it out.",
     )?;
     for name in ["functions", "function_call"] {
-        fields.only(name, &[], "this is the old form; use `tools` and `tool_choice`.")?;
+        fields.only(
+            name,
+            &[],
+            "this is the old form; use `tools` and `tool_choice`.",
+        )?;
     }
     match fields.value("tool_choice") {
         None => Ok(tools),
@@ -248,12 +256,27 @@ mod tests {
             (json!("x"), "messages"),
             (json!(["x"]), "messages[0]"),
             (json!([{"content": "x"}]), "messages[0].role"),
-            (json!([{"role": "robot", "content": "x"}]), "messages[0].role"),
+            (
+                json!([{"role": "robot", "content": "x"}]),
+                "messages[0].role",
+            ),
             (json!([{"role": "user"}]), "messages[0].content"),
-            (json!([{"role": "user", "content": 3}]), "messages[0].content"),
-            (json!([{"role": "user", "content": image}]), "messages[0].content[0].type"),
-            (json!([{"role": "user", "content": "x", "colour": 1}]), "messages[0].colour"),
-            (json!([{"role": "tool", "content": "x"}]), "messages[0].tool_call_id"),
+            (
+                json!([{"role": "user", "content": 3}]),
+                "messages[0].content",
+            ),
+            (
+                json!([{"role": "user", "content": image}]),
+                "messages[0].content[0].type",
+            ),
+            (
+                json!([{"role": "user", "content": "x", "colour": 1}]),
+                "messages[0].colour",
+            ),
+            (
+                json!([{"role": "tool", "content": "x"}]),
+                "messages[0].tool_call_id",
+            ),
             (call("{"), "messages[0].tool_calls[0].function.arguments"),
             (call("[1]"), "messages[0].tool_calls[0].function.arguments"),
         ];
@@ -267,7 +290,11 @@ mod tests {
     #[test]
     fn the_choice_of_tools_is_kept_or_refused() {
         let offered = json!([{"type": "function", "function": {"name": "f"}}]);
-        let with = |choice: Value| tools(&mut fields(json!({"tools": offered, "tool_choice": choice})));
+        let with = |choice: Value| {
+            tools(&mut fields(
+                json!({"tools": offered, "tool_choice": choice}),
+            ))
+        };
         assert_eq!(with(json!("auto")).unwrap().len(), 1);
         assert_eq!(with(json!("none")).unwrap().len(), 0);
         for choice in [
@@ -278,7 +305,8 @@ mod tests {
             let error = with(choice).unwrap_err();
             assert_eq!(error.param.as_deref(), Some("tool_choice"));
         }
-        let strict = json!({"tools": [{"type": "function", "function": {"name": "f", "strict": true}}]});
+        let strict =
+            json!({"tools": [{"type": "function", "function": {"name": "f", "strict": true}}]});
         let error = tools(&mut fields(strict)).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("tools[0].function.strict"));
     }

@@ -47,7 +47,9 @@ fn objects(workstation: &Workstation) -> Vec<Value> {
         .collect();
     // A model loaded from a folder of its own is in no list.
     if let Some(model) = model
-        && !objects.iter().any(|object| object["id"] == model.id.as_str())
+        && !objects
+            .iter()
+            .any(|object| object["id"] == model.id.as_str())
     {
         objects.insert(
             0,

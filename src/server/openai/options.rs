@@ -116,7 +116,13 @@ fn stop(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
                 other => Err(wrong_type(&format!("stop[{i}]"), &other, "a string")),
             })
             .collect::<Result<_, _>>()?,
-        Some(other) => return Err(wrong_type("stop", &other, "a string or an array of strings")),
+        Some(other) => {
+            return Err(wrong_type(
+                "stop",
+                &other,
+                "a string or an array of strings",
+            ));
+        }
     };
     if stops.len() > MOST_STOPS {
         let message = format!(

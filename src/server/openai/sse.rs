@@ -18,9 +18,7 @@ use super::errors::ApiError;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Sends `chunks`; an error becomes an event and ends the stream.
-pub fn response(
-    chunks: impl Stream<Item = Result<Value, ApiError>> + Send + 'static,
-) -> Response {
+pub fn response(chunks: impl Stream<Item = Result<Value, ApiError>> + Send + 'static) -> Response {
     let events = chunks
         .map(|chunk| match chunk {
             Ok(value) => value.to_string(),

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Makes the guide from facts.json: tokenizer, training text, weights, scores. MINUTES of training, default 8.
+set -e
+cd "$(dirname "$0")"
+work="${WORK:-/tmp/guide}"
+rm -rf "$work" && mkdir -p "$work"
+python3 tokenizer.py
+python3 generate.py --out "$work/shards" --shards "${SHARDS:-500}" &
+python3 train.py --shards "$work/shards" --out "$work/run" --minutes "${MINUTES:-8}"
+wait
+python3 export.py "$work/run"
+python3 evaluate.py --failures "$work/failures.txt"

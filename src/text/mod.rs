@@ -2,3 +2,17 @@
 //! detokenizer, chat template, reasoning and tool-call parsers.
 
 pub mod conversation;
+pub mod detokenizer;
+pub mod error;
+mod files;
+pub mod parser;
+pub mod template;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tokenizer;
+
+pub use detokenizer::StreamingDetokenizer;
+pub use error::TextError;
+pub use parser::AnswerParser;
+pub use template::{ChatTemplate, TemplateInput};
+pub use tokenizer::Tokenizer;

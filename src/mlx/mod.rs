@@ -1,1 +1,17 @@
-//! placeholder
+//! The only module that names `mlx_sys`: what `mlx-rs` lacks, and the choice
+//! between MLX's kernels and Maquette's own.
+//!
+//! On a CPU device the operations of [`ops`] run kernels of `maquette-kernels`
+//! as nodes of MLX's graph (`host`), because MLX's CPU build on Linux is
+//! scalar and single-threaded; on a GPU they are MLX's. Both give the same
+//! values within rounding.
+//!
+//! Invariant: no `Array` leaves the thread that built it before it is evaluated.
+
+pub mod device;
+mod host;
+pub mod ops;
+
+pub use device::{Backend, DeviceInfo, backend, device_info};
+pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};
+pub use ops::*;

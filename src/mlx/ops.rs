@@ -1,0 +1,545 @@
+//! The operations a transformer is made of, each by the fastest kernel the
+//! device has.
+
+use maquette_kernels as kernels;
+use mlx_rs::{
+    Array, Dtype,
+    error::Exception,
+    fast::{self, ScaledDotProductAttentionMask},
+    ops,
+};
+
+use super::{
+    device::{Backend, backend},
+    host::{self, View},
+};
+
+type Result<T> = std::result::Result<T, Exception>;
+
+fn on_cpu() -> bool {
+    backend() == Backend::Cpu
+}
+
+/// x · wᵀ with affine-quantised weights.
+///
+/// `x` is `[T, K]`; `w` packs `[N, K]` integers of `bits` bits; `scales` and
+/// `biases` are `[N, K / group]`. Gives `[T, N]` in the type of `x`. On the
+/// CPU everything but `w` is `f32`.
+pub fn quantized_matmul(
+    x: &Array,
+    w: &Array,
+    scales: &Array,
+    biases: &Array,
+    group: i32,
+    bits: i32,
+) -> Result<Array> {
+    if !on_cpu() || x.dtype() != Dtype::Float32 || scales.dtype() != Dtype::Float32 {
+        return ops::quantized_matmul(x, w, scales, biases, true, group, bits);
+    }
+    let (tokens, cols) = two_dims(x, "quantized_matmul")?;
+    let rows = w.dim(0);
+    if w.dim(-1) * 32 != cols * bits
+        || scales.shape() != [rows, cols / group]
+        || biases.shape() != scales.shape()
+    {
+        return Err(Exception::custom(format!(
+            "quantized_matmul: input {:?}, weights {:?} of {bits} bits, scales {:?} in groups of {group} do not fit",
+            x.shape(),
+            w.shape(),
+            scales.shape()
+        )));
+    }
+    host::node(
+        &[x, w, scales, biases],
+        &[tokens, rows],
+        Dtype::Float32,
+        move |inputs, out| {
+            let [x, w, scales, biases] = inputs else {
+                return;
+            };
+            kernels::quantized_matmul(
+                &x.contiguous::<f32>(),
+                kernels::Quantised {
+                    packed: &w.contiguous::<u32>(),
+                    scales: &scales.contiguous::<f32>(),
+                    biases: &biases.contiguous::<f32>(),
+                    rows: rows as usize,
+                    cols: cols as usize,
+                    group: group as usize,
+                    bits: bits as usize,
+                },
+                out.elements::<f32>(),
+            );
+        },
+    )
+}
+
+/// x · wᵀ for `x` of `[T, K]` and dense `w` of `[N, K]`; `[T, N]` in the type of
+/// `x`. On the CPU `x` is `f32` and `w` may be `f32`, `f16` or `bf16`.
+pub fn matmul_t(x: &Array, w: &Array) -> Result<Array> {
+    if !on_cpu() || x.dtype() != Dtype::Float32 {
+        return ops::matmul(x, w.t());
+    }
+    let (tokens, cols) = two_dims(x, "matmul_t")?;
+    let (rows, w_cols) = two_dims(w, "matmul_t")?;
+    if w_cols != cols {
+        return Err(Exception::custom(format!(
+            "matmul_t: input {:?} and weights {:?} do not fit",
+            x.shape(),
+            w.shape()
+        )));
+    }
+    let dtype = w.dtype();
+    if !matches!(dtype, Dtype::Float32 | Dtype::Float16 | Dtype::Bfloat16) {
+        return Err(Exception::custom(format!(
+            "matmul_t: weights of {dtype:?} are not floats"
+        )));
+    }
+    host::node(
+        &[x, w],
+        &[tokens, rows],
+        Dtype::Float32,
+        move |inputs, out| {
+            let [x, w] = inputs else { return };
+            let (rows, cols) = (rows as usize, cols as usize);
+            let (floats, halves);
+            let dense = match dtype {
+                Dtype::Float32 => {
+                    floats = w.contiguous::<f32>();
+                    kernels::Dense::F32(&floats)
+                }
+                _ => {
+                    halves = w.contiguous::<u16>();
+                    if dtype == Dtype::Float16 {
+                        kernels::Dense::F16(&halves)
+                    } else {
+                        kernels::Dense::Bf16(&halves)
+                    }
+                }
+            };
+            let x = x.contiguous::<f32>();
+            kernels::dense_matmul(&x, dense, rows, cols, out.elements());
+        },
+    )
+}
+
+/// Root-mean-square normalisation of the last axis, times `weight` if given.
+pub fn rms_norm(x: &Array, weight: Option<&Array>, eps: f32) -> Result<Array> {
+    let plain = |a: &Array| a.dtype() == Dtype::Float32;
+    if !on_cpu() || !plain(x) || !weight.is_none_or(plain) || x.ndim() == 0 {
+        return fast::rms_norm(x, weight, eps);
+    }
+    let inputs: Vec<&Array> = std::iter::once(x).chain(weight).collect();
+    let width = x.dim(-1) as usize;
+    if weight.is_some_and(|w| w.shape() != [width as i32]) {
+        return Err(Exception::custom(format!(
+            "rms_norm: {:?} has no weight of that width",
+            x.shape()
+        )));
+    }
+    host::node(&inputs, x.shape(), Dtype::Float32, move |inputs, out| {
+        let x = inputs[0].contiguous::<f32>();
+        let weight = inputs.get(1).map(|w| w.contiguous::<f32>());
+        kernels::rms_norm(&x, weight.as_deref(), eps, width, out.elements::<f32>());
+    })
+}
+
+/// Rotary position embedding of `x`, `[1, heads, T, head_dim]`, whose tokens
+/// stand at `offset`, `offset + 1`, …
+///
+/// The angle of pair i at position p is `p · scale · base^(-2i/dims)`, or
+/// `p · scale / freqs[i]` when `freqs` (`[dims / 2]`) replaces `base`.
+/// `traditional` pairs neighbours instead of halves.
+pub fn rope(
+    x: &Array,
+    dims: i32,
+    traditional: bool,
+    base: Option<f32>,
+    scale: f32,
+    offset: i32,
+    freqs: Option<&Array>,
+) -> Result<Array> {
+    if !on_cpu() || x.dtype() != Dtype::Float32 || x.ndim() != 4 || x.dim(0) != 1 {
+        return fast::rope(x, dims, traditional, base, scale, offset, freqs);
+    }
+    let half = dims as usize / 2;
+    let from_base: Vec<f32> = (0..half)
+        .map(|i| (-(i as f64) * f64::from(base.unwrap_or(1.0)).ln() / half as f64).exp() as f32)
+        .collect();
+    let inputs: Vec<&Array> = std::iter::once(x).chain(freqs).collect();
+    host::node(&inputs, x.shape(), Dtype::Float32, move |inputs, out| {
+        let x = &inputs[0];
+        let mut frequencies = match inputs.get(1) {
+            Some(freqs) => freqs
+                .contiguous::<f32>()
+                .iter()
+                .map(|f| f.recip())
+                .collect(),
+            None => from_base.clone(),
+        };
+        frequencies.iter_mut().for_each(|f| *f *= scale);
+        let rope = kernels::Rope {
+            dims: dims as usize,
+            interleaved: traditional,
+            frequencies: &frequencies,
+            offset: offset as usize,
+        };
+        let shape = [x.dim(1), x.dim(2), x.dim(3)];
+        if x.stride(3) == 1 || x.dim(3) == 1 {
+            kernels::rope(
+                x.elements(),
+                [x.stride(1), x.stride(2)],
+                shape,
+                &rope,
+                out.elements(),
+            );
+        } else {
+            let strides = [shape[1] * shape[2], shape[2]];
+            kernels::rope(&x.contiguous(), strides, shape, &rope, out.elements());
+        }
+    })
+}
+
+/// Scaled dot-product attention.
+///
+/// `q` is `[1, H, T, D]`, `k` `[1, Hkv, L, D]`, `v` `[1, Hkv, L, Dv]`, with the
+/// queries at the last `T` of `L` positions. `causal` hides later positions;
+/// `mask` (`[T, L]`, of the type of `q`) is added to the scores and excludes
+/// `causal`. Gives `[1, H, T, Dv]`.
+pub fn attention(
+    q: &Array,
+    k: &Array,
+    v: &Array,
+    scale: f32,
+    causal: bool,
+    mask: Option<&Array>,
+) -> Result<Array> {
+    let plain = |a: &Array| a.dtype() == Dtype::Float32 && a.ndim() == 4 && a.dim(0) == 1;
+    let plain_mask = mask.is_none_or(|m| m.dtype() == Dtype::Float32 && m.ndim() == 2);
+    if !on_cpu() || !plain(q) || !plain(k) || !plain(v) || !plain_mask {
+        // One query sees everything, and without a mask GPUs take a faster path.
+        let mode = match (mask, causal && q.dim(2) > 1) {
+            (Some(mask), _) => Some(ScaledDotProductAttentionMask::Array(mask)),
+            (None, true) => Some(ScaledDotProductAttentionMask::Causal),
+            (None, false) => None,
+        };
+        return fast::scaled_dot_product_attention(q, k, v, scale, mode, None::<&Array>);
+    }
+    let (heads, tokens) = (q.dim(1), q.dim(2));
+    let fits = k.shape() == [1, k.dim(1), k.dim(2), q.dim(3)]
+        && v.shape()[..3] == k.shape()[..3]
+        && k.dim(1) > 0
+        && heads % k.dim(1) == 0
+        && tokens <= k.dim(2)
+        && mask.is_none_or(|m| m.shape() == [tokens, k.dim(2)]);
+    if !fits {
+        return Err(Exception::custom(format!(
+            "attention: queries {:?}, keys {:?} and values {:?} do not fit",
+            q.shape(),
+            k.shape(),
+            v.shape()
+        )));
+    }
+    let inputs: Vec<&Array> = [q, k, v].into_iter().chain(mask).collect();
+    let shape = [1, heads, tokens, v.dim(3)];
+    let causal = causal && mask.is_none();
+    host::node(&inputs, &shape, Dtype::Float32, move |inputs, out| {
+        let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
+        let mask = inputs.get(3).map(|m| m.contiguous::<f32>());
+        let attention = kernels::Attention {
+            heads: q.dim(1),
+            kv_heads: k.dim(1),
+            tokens: q.dim(2),
+            length: k.dim(2),
+            key_dim: q.dim(3),
+            value_dim: v.dim(3),
+            scale,
+            causal,
+            mask: mask.as_deref(),
+        };
+        let (mut q_copy, mut k_copy, mut v_copy) = (None, None, None);
+        kernels::attention(
+            &attention,
+            heads_of(q, &mut q_copy),
+            heads_of(k, &mut k_copy),
+            heads_of(v, &mut v_copy),
+            out.elements(),
+        );
+    })
+}
+
+/// Heads of `[1, heads, rows, width]`, copied only if a row is not contiguous.
+fn heads_of<'a>(view: &View<'a>, copy: &'a mut Option<Vec<f32>>) -> kernels::Heads<'a> {
+    if view.stride(3) == 1 || view.dim(3) == 1 {
+        return kernels::Heads {
+            data: view.elements(),
+            strides: [view.stride(1), view.stride(2)],
+        };
+    }
+    kernels::Heads {
+        data: copy.insert(view.contiguous().into_owned()),
+        strides: [view.dim(2) * view.dim(3), view.dim(3)],
+    }
+}
+
+/// silu(gate) · up for rows `[gate | up]`: `[T, 2F]` gives `[T, F]`.
+pub fn swiglu(gate_up: &Array) -> Result<Array> {
+    let width = gate_up.dim(-1) / 2;
+    if on_cpu() && gate_up.dtype() == Dtype::Float32 {
+        let (tokens, _) = two_dims(gate_up, "swiglu")?;
+        return host::node(
+            &[gate_up],
+            &[tokens, width],
+            Dtype::Float32,
+            move |inputs, out| {
+                let gate_up = inputs[0].contiguous::<f32>();
+                kernels::swiglu(&gate_up, width as usize, out.elements());
+            },
+        );
+    }
+    let parts = ops::split(gate_up, 2, -1)?;
+    ops::multiply(mlx_rs::nn::silu(&parts[0])?, &parts[1])
+}
+
+/// Writes `rows` into `dst` along `axis` from `start` on and gives the result;
+/// other axes must agree. On the CPU `dst`'s own buffer is changed (it must be
+/// row-major), so views of it may only be used for parts written earlier.
+pub fn write_rows(dst: &Array, rows: &Array, axis: i32, start: i32) -> Result<Array> {
+    let axis = if axis < 0 {
+        axis + dst.ndim() as i32
+    } else {
+        axis
+    } as usize;
+    let fits = dst.ndim() == rows.ndim()
+        && axis < dst.ndim()
+        && dst.dtype() == rows.dtype()
+        && dst
+            .shape()
+            .iter()
+            .zip(rows.shape())
+            .enumerate()
+            .all(|(i, (d, r))| i == axis || d == r)
+        && start >= 0
+        && start + rows.dim(axis as i32) <= dst.dim(axis as i32);
+    if !fits {
+        return Err(Exception::custom(format!(
+            "write_rows: {:?} do not fit into {:?} from {start} on along axis {axis}",
+            rows.shape(),
+            dst.shape()
+        )));
+    }
+    if !on_cpu() || !matches!(dst.item_size(), 2 | 4) {
+        return slice_update(dst, rows, axis, start);
+    }
+    let wide = dst.item_size() == 4;
+    host::node_in_place(&[dst, rows], move |inputs, out| {
+        if wide {
+            copy_rows::<u32>(&inputs[1], out, axis, start as usize);
+        } else {
+            copy_rows::<u16>(&inputs[1], out, axis, start as usize);
+        }
+    })
+}
+
+fn copy_rows<T: host::Element>(rows: &View, out: &mut host::ViewMut, axis: usize, start: usize) {
+    let row: usize = out.shape()[axis + 1..]
+        .iter()
+        .map(|d| *d as usize)
+        .product();
+    let (length, count) = (out.shape()[axis] as usize, rows.dim(axis));
+    let rows = rows.contiguous::<T>();
+    if row * count == 0 {
+        return;
+    }
+    let blocks = out.elements::<T>().chunks_exact_mut(length * row);
+    for (block, rows) in blocks.zip(rows.chunks_exact(count * row)) {
+        block[start * row..][..count * row].copy_from_slice(rows);
+    }
+}
+
+/// MLX's own update, without the reshapes of `index_mut`.
+fn slice_update(dst: &Array, rows: &Array, axis: usize, start: i32) -> Result<Array> {
+    let mut from = vec![0; dst.ndim()];
+    let mut to = dst.shape().to_vec();
+    let steps = vec![1; dst.ndim()];
+    from[axis] = start;
+    to[axis] = start + rows.dim(axis as i32);
+    let stream = mlx_rs::Stream::thread_local_or_default();
+    // SAFETY: all handles and slices are valid for the call, and the result is
+    // taken over by an `Array` whatever the status.
+    unsafe {
+        let mut result = mlx_sys::mlx_array_new();
+        let status = mlx_sys::mlx_slice_update(
+            &mut result,
+            dst.as_ptr(),
+            rows.as_ptr(),
+            from.as_ptr(),
+            from.len(),
+            to.as_ptr(),
+            to.len(),
+            steps.as_ptr(),
+            steps.len(),
+            stream.as_ptr(),
+        );
+        let result = Array::from_ptr(result);
+        if status != 0 {
+            return Err(Exception::custom("MLX refused to update a slice"));
+        }
+        Ok(result)
+    }
+}
+
+fn two_dims(array: &Array, operation: &str) -> Result<(i32, i32)> {
+    match array.shape() {
+        [rows, cols] => Ok((*rows, *cols)),
+        shape => Err(Exception::custom(format!(
+            "{operation} wants two dimensions, not {shape:?}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(shape: &[i32], seed: i32) -> Array {
+        let size: i32 = shape.iter().product();
+        let data: Vec<f32> = (0..size)
+            .map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        Array::from_slice(&data, shape)
+    }
+
+    #[track_caller]
+    fn assert_close(a: &Array, b: &Array, tolerance: f32) {
+        assert_eq!(a.shape(), b.shape());
+        let (a, b) = (
+            a.to_vec_cast::<f32>().unwrap(),
+            b.to_vec_cast::<f32>().unwrap(),
+        );
+        for (a, b) in a.iter().zip(&b) {
+            assert!(
+                (a - b).abs() <= tolerance * (1.0 + b.abs()),
+                "{a} is not {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn products_agree_with_mlx() {
+        let w = values(&[48, 128], 3);
+        for tokens in [1, 5] {
+            let x = values(&[tokens, 128], 7);
+            for dtype in [Dtype::Float32, Dtype::Bfloat16, Dtype::Float16] {
+                let w = w.as_dtype(dtype).unwrap();
+                let mlx = ops::matmul(&x, w.as_dtype(Dtype::Float32).unwrap().t()).unwrap();
+                assert_close(&matmul_t(&x, &w).unwrap(), &mlx, 1e-5);
+            }
+            for bits in [2, 3, 4, 5, 6, 8] {
+                for group in [32, 64, 128] {
+                    let (q, scales, biases) = ops::quantize(&w, group, bits).unwrap();
+                    let mlx =
+                        ops::quantized_matmul(&x, &q, &scales, &biases, true, group, bits).unwrap();
+                    let own = quantized_matmul(&x, &q, &scales, &biases, group, bits).unwrap();
+                    assert_close(&own, &mlx, 1e-5);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fused_operations_agree_with_mlx() {
+        let x = values(&[6, 32], 1);
+        let weight = values(&[32], 2);
+        for weight in [Some(&weight), None] {
+            let mlx = fast::rms_norm(&x, weight, 1e-5).unwrap();
+            assert_close(&rms_norm(&x, weight, 1e-5).unwrap(), &mlx, 1e-5);
+        }
+        // As the decoder makes them: heads by transposing, not contiguous.
+        let heads = values(&[6, 4, 16], 5);
+        let heads = heads
+            .transpose_axes(&[1, 0, 2])
+            .unwrap()
+            .expand_dims(0)
+            .unwrap();
+        let freqs = values(&[4], 8)
+            .abs()
+            .unwrap()
+            .add(Array::from_f32(1.0))
+            .unwrap();
+        for traditional in [false, true] {
+            let mlx = fast::rope(&heads, 8, traditional, 1e4, 0.5, 11, None).unwrap();
+            assert_close(
+                &rope(&heads, 8, traditional, Some(1e4), 0.5, 11, None).unwrap(),
+                &mlx,
+                1e-5,
+            );
+            let mlx = fast::rope(&heads, 8, traditional, None, 1.0, 3, &freqs).unwrap();
+            assert_close(
+                &rope(&heads, 8, traditional, None, 1.0, 3, Some(&freqs)).unwrap(),
+                &mlx,
+                1e-5,
+            );
+        }
+        let (k, v) = (values(&[1, 2, 9, 16], 2), values(&[1, 2, 9, 16], 4));
+        let mlx = fast::scaled_dot_product_attention(
+            &heads,
+            &k,
+            &v,
+            0.25,
+            ScaledDotProductAttentionMask::Causal,
+            None::<&Array>,
+        );
+        assert_close(
+            &attention(&heads, &k, &v, 0.25, true, None).unwrap(),
+            &mlx.unwrap(),
+            1e-5,
+        );
+        let gate_up = values(&[3, 20], 6);
+        let parts = ops::split(&gate_up, 2, -1).unwrap();
+        let sigmoid = ops::sigmoid(&parts[0]).unwrap();
+        let mlx = parts[0]
+            .multiply(&sigmoid)
+            .unwrap()
+            .multiply(&parts[1])
+            .unwrap();
+        assert_close(&swiglu(&gate_up).unwrap(), &mlx, 1e-5);
+    }
+
+    #[test]
+    fn rows_are_written_where_they_belong() {
+        for dtype in [Dtype::Float32, Dtype::Bfloat16] {
+            let dst = ops::zeros_dtype(&[1, 2, 5, 3], dtype).unwrap();
+            let rows = values(&[2, 2, 3], 1).as_dtype(dtype).unwrap();
+            let rows = rows
+                .transpose_axes(&[1, 0, 2])
+                .unwrap()
+                .expand_dims(0)
+                .unwrap();
+            let mlx = slice_update(&dst, &rows, 2, 2).unwrap();
+            mlx.eval().unwrap();
+            assert_close(&write_rows(&dst, &rows, 2, 2).unwrap(), &mlx, 0.0);
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_errors() {
+        let x = values(&[2, 64], 1);
+        assert!(matmul_t(&x, &values(&[4, 32], 1)).is_err());
+        let (q, scales, biases) = ops::quantize(values(&[4, 128], 1), 64, 4).unwrap();
+        assert!(quantized_matmul(&x, &q, &scales, &biases, 64, 4).is_err());
+        assert!(write_rows(&x, &values(&[2, 64], 1), 0, 1).is_err());
+        let q = values(&[1, 4, 1, 8], 1);
+        assert!(
+            attention(
+                &q,
+                &values(&[1, 3, 2, 8], 1),
+                &values(&[1, 3, 2, 8], 1),
+                1.0,
+                false,
+                None
+            )
+            .is_err()
+        );
+    }
+}

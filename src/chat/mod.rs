@@ -1,1 +1,8 @@
-//! placeholder
+//! The chats: conversations as trees, kept in a database.
+//!
+//! Knows nothing of models or of the screen. What a person wrote is never
+//! lost: edits are branches, and a damaged database is moved aside and kept.
+
+mod tree;
+
+pub use tree::{AnswerFacts, Conversation, ConversationHead, Node, NodeId, TreeError};

@@ -1,1 +1,9 @@
-//! placeholder
+//! Tools from other programs: clients of the Model Context Protocol.
+//!
+//! Starts the servers of `mcp.json` as child processes, keeps their tools
+//! listed, calls them, and ends them with Maquette. A broken file or server
+//! is a state to show and never an obstacle.
+
+mod types;
+
+pub use types::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome};

@@ -1,0 +1,338 @@
+//! A conversation as a tree: every edit and every further answer is a branch.
+//!
+//! Pure data and pure functions; the store keeps it, the workstation answers.
+//!
+//! Invariants: a node's parent comes before it in `nodes`; the active leaf is
+//! a node of the tree, or `None` exactly when the tree is empty; ids are
+//! unique and never used again.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::text::conversation::{Message, Role};
+
+/// Names a message within its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u64);
+
+/// A message with its place in the tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    pub id: NodeId,
+    /// `None` begins the conversation.
+    pub parent: Option<NodeId>,
+    pub message: Message,
+    pub created: DateTime<Utc>,
+    /// How the answer was made; for the assistant's messages.
+    pub answer: Option<AnswerFacts>,
+}
+
+/// The line below an answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AnswerFacts {
+    pub model: String,
+    pub prompt_tokens: usize,
+    pub cached_tokens: usize,
+    pub completion_tokens: usize,
+    /// Decode speed in tokens a second.
+    pub tokens_per_second: f64,
+    pub first_token_ms: u64,
+    /// Time and tokens spent thinking, 0 when it did not.
+    pub thinking_ms: u64,
+    pub thinking_tokens: usize,
+    /// Why it ended, unless it was complete: such as "cancelled", "length" or
+    /// an error.
+    pub cut: Option<String>,
+}
+
+/// A conversation with all its branches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversation {
+    /// Unique among all conversations, for ever.
+    pub id: String,
+    /// Given by hand; `None` takes the first words of the user.
+    pub custom_title: Option<String>,
+    pub system_prompt: String,
+    pub created: DateTime<Utc>,
+    pub updated: DateTime<Utc>,
+    nodes: Vec<Node>,
+    active: Option<NodeId>,
+    next: u64,
+}
+
+/// Why a tree could not be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    #[error("there is no message {} in this chat.", .0.0)]
+    NoNode(NodeId),
+    #[error("only an answer can be made again; message {} is not one.", .0.0)]
+    NotAnAnswer(NodeId),
+    #[error("the stored chat is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Conversation {
+    /// An empty conversation with a fresh id.
+    pub fn new(system_prompt: impl Into<String>) -> Self {
+        let now = Utc::now();
+        Self {
+            id: uuid::Uuid::new_v4().to_string(),
+            custom_title: None,
+            system_prompt: system_prompt.into(),
+            created: now,
+            updated: now,
+            nodes: Vec::new(),
+            active: None,
+            next: 1,
+        }
+    }
+
+    /// Puts together what a store has kept. Fails when the invariants do not
+    /// hold; an unknown `active` is replaced by the newest message.
+    pub fn from_parts(
+        head: ConversationHead,
+        nodes: Vec<Node>,
+        active: Option<NodeId>,
+    ) -> Result<Self, TreeError> {
+        let mut seen = std::collections::HashSet::new();
+        for node in &nodes {
+            if node.parent.is_some_and(|parent| !seen.contains(&parent)) {
+                let reason = format!("message {} has no parent", node.id.0);
+                return Err(TreeError::Damaged(reason));
+            }
+            if !seen.insert(node.id) {
+                let reason = format!("message {} is there twice", node.id.0);
+                return Err(TreeError::Damaged(reason));
+            }
+        }
+        let last = nodes.last().map(|node| node.id);
+        let highest = seen.iter().map(|id| id.0).max().unwrap_or(0);
+        Ok(Self {
+            id: head.id,
+            custom_title: head.custom_title,
+            system_prompt: head.system_prompt,
+            created: head.created,
+            updated: head.updated,
+            active: active.filter(|id| seen.contains(id)).or(last),
+            nodes,
+            next: head.next.max(highest + 1),
+        })
+    }
+
+    /// Every message, parents before children.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The message that the next one will follow.
+    pub fn active(&self) -> Option<NodeId> {
+        self.active
+    }
+
+    /// The id that the next message will get.
+    pub fn next_id(&self) -> u64 {
+        self.next
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// For a message that is being streamed. Its place cannot be changed.
+    pub fn message_mut(&mut self, id: NodeId) -> Option<&mut Message> {
+        let node = self.nodes.iter_mut().find(|node| node.id == id)?;
+        Some(&mut node.message)
+    }
+
+    /// Notes how an answer was made.
+    pub fn set_answer(&mut self, id: NodeId, facts: AnswerFacts) -> Result<(), TreeError> {
+        let node = self.nodes.iter_mut().find(|node| node.id == id);
+        node.ok_or(TreeError::NoNode(id))?.answer = Some(facts);
+        self.updated = Utc::now();
+        Ok(())
+    }
+
+    /// From the first message to the active one: what is shown and sent.
+    pub fn path(&self) -> Vec<&Node> {
+        self.path_to(self.active)
+    }
+
+    fn path_to(&self, leaf: Option<NodeId>) -> Vec<&Node> {
+        let mut path = Vec::new();
+        let mut next = leaf;
+        // A parent lies before its child, so this ends.
+        for node in self.nodes.iter().rev() {
+            if Some(node.id) == next {
+                path.push(node);
+                next = node.parent;
+            }
+        }
+        path.reverse();
+        path
+    }
+
+    /// The messages to send: the system prompt, if there is one, and the path.
+    pub fn messages(&self) -> Vec<Message> {
+        let system = Some(&self.system_prompt).filter(|prompt| !prompt.trim().is_empty());
+        system
+            .map(|prompt| Message::new(Role::System, prompt.clone()))
+            .into_iter()
+            .chain(self.path().into_iter().map(|node| node.message.clone()))
+            .collect()
+    }
+
+    /// Adds a message after the active one and makes it the active one.
+    pub fn push(&mut self, message: Message) -> NodeId {
+        self.add(self.active, message)
+    }
+
+    /// Adds `message` beside `id`, as another version of it, and makes it the
+    /// active one. Nothing is lost: the old version stays a branch.
+    pub fn edit(&mut self, id: NodeId, message: Message) -> Result<NodeId, TreeError> {
+        let parent = self.node(id).ok_or(TreeError::NoNode(id))?.parent;
+        Ok(self.add(parent, message))
+    }
+
+    /// Makes the message before the answer `id` the active one, so that the
+    /// next push is a further answer beside it.
+    pub fn regenerate(&mut self, id: NodeId) -> Result<(), TreeError> {
+        let node = self.node(id).ok_or(TreeError::NoNode(id))?;
+        match (node.message.role, node.parent) {
+            (Role::Assistant, Some(parent)) => {
+                self.active = Some(parent);
+                self.updated = Utc::now();
+                Ok(())
+            }
+            _ => Err(TreeError::NotAnAnswer(id)),
+        }
+    }
+
+    /// Goes on from `id`: it becomes the active message.
+    pub fn branch(&mut self, id: NodeId) -> Result<(), TreeError> {
+        self.node(id).ok_or(TreeError::NoNode(id))?;
+        self.active = Some(id);
+        self.updated = Utc::now();
+        Ok(())
+    }
+
+    /// The versions of a message, itself among them, oldest first.
+    pub fn siblings(&self, id: NodeId) -> Vec<NodeId> {
+        let Some(node) = self.node(id) else {
+            return Vec::new();
+        };
+        let same = self.nodes.iter().filter(|it| it.parent == node.parent);
+        same.map(|it| it.id).collect()
+    }
+
+    /// Which of how many versions a message is, both from 1: the `2/3` beside it.
+    pub fn version(&self, id: NodeId) -> Option<(usize, usize)> {
+        let siblings = self.siblings(id);
+        let place = siblings.iter().position(|it| *it == id)?;
+        Some((place + 1, siblings.len()))
+    }
+
+    /// Shows the version `step` further (negative: before), and the newest
+    /// branch below it. Stays within the versions there are.
+    pub fn switch(&mut self, id: NodeId, step: isize) -> Result<NodeId, TreeError> {
+        let siblings = self.siblings(id);
+        let place = siblings.iter().position(|it| *it == id);
+        let place = place.ok_or(TreeError::NoNode(id))?;
+        let place = place.saturating_add_signed(step).min(siblings.len() - 1);
+        self.active = Some(self.newest_leaf(siblings[place]));
+        self.updated = Utc::now();
+        Ok(siblings[place])
+    }
+
+    /// Removes a message and everything that followed it. If the active one
+    /// was among them, the newest branch beside it, or else its parent,
+    /// becomes active.
+    pub fn delete(&mut self, id: NodeId) -> Result<(), TreeError> {
+        let parent = self.node(id).ok_or(TreeError::NoNode(id))?.parent;
+        let mut gone = std::collections::HashSet::from([id]);
+        for node in &self.nodes {
+            if node.parent.is_some_and(|parent| gone.contains(&parent)) {
+                gone.insert(node.id);
+            }
+        }
+        self.nodes.retain(|node| !gone.contains(&node.id));
+        if self.active.is_some_and(|active| gone.contains(&active)) {
+            let sibling = self.nodes.iter().rev().find(|node| node.parent == parent);
+            self.active = sibling.map(|node| self.newest_leaf(node.id)).or(parent);
+        }
+        self.updated = Utc::now();
+        Ok(())
+    }
+
+    /// Follows the newest child from `id` down to a leaf.
+    fn newest_leaf(&self, id: NodeId) -> NodeId {
+        let mut leaf = id;
+        while let Some(child) = self.nodes.iter().rev().find(|it| it.parent == Some(leaf)) {
+            leaf = child.id;
+        }
+        leaf
+    }
+
+    fn add(&mut self, parent: Option<NodeId>, message: Message) -> NodeId {
+        let id = NodeId(self.next);
+        self.next += 1;
+        let created = Utc::now();
+        self.nodes.push(Node {
+            id,
+            parent,
+            message,
+            created,
+            answer: None,
+        });
+        self.active = Some(id);
+        self.updated = created;
+        id
+    }
+
+    /// The title by hand, or the user's first words.
+    pub fn title(&self) -> String {
+        if let Some(title) = &self.custom_title {
+            return title.clone();
+        }
+        let first = self.path();
+        let first = first.iter().find(|node| node.message.role == Role::User);
+        title_from(first.map_or("", |node| &node.message.content))
+    }
+}
+
+/// What a store keeps of a conversation besides its messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConversationHead {
+    pub id: String,
+    pub custom_title: Option<String>,
+    pub system_prompt: String,
+    pub created: DateTime<Utc>,
+    pub updated: DateTime<Utc>,
+    pub next: u64,
+}
+
+/// Characters of a title at most.
+const TITLE_LENGTH: usize = 48;
+
+/// The first line of a text, shortened at a word.
+fn title_from(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let Some(line) = line else {
+        return "New chat".to_owned();
+    };
+    let line: String = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let Some((cut, _)) = line.char_indices().nth(TITLE_LENGTH) else {
+        return line;
+    };
+    let short = &line[..cut];
+    let short = match short.rsplit_once(' ') {
+        Some((words, _)) if words.chars().count() > TITLE_LENGTH / 2 => words,
+        _ => short,
+    };
+    format!("{}…", short.trim_end_matches([',', '.', ':', ';', ' ']))
+}

@@ -3,7 +3,13 @@
 //! A [`Theme`] is ready to draw: its colours are already reduced to what the
 //! terminal shows. Reading theme files is the work of `theme::file`.
 
-use ratatui::style::Style;
+pub mod depth;
+pub mod file;
+
+use ratatui::style::{Modifier, Style};
+
+pub use depth::Depth;
+pub use file::Loaded;
 
 macro_rules! roles {
     ($( $field:ident $name:literal $doc:literal; )*) => {
@@ -11,8 +17,10 @@ macro_rules! roles {
         #[derive(Debug, Clone, PartialEq)]
         pub struct Theme {
             pub name: String,
-            /// The syntect theme for code blocks; empty where colours are off.
+            /// The syntect theme for code blocks; empty for none.
             pub syntax: String,
+            /// The colours the terminal shows; syntax colours are to be reduced to it.
+            pub depth: Depth,
             $( #[doc = $doc] pub $field: Style, )*
         }
 
@@ -22,7 +30,7 @@ macro_rules! roles {
         impl Theme {
             /// A theme in which every role looks the same.
             pub fn plain(name: &str) -> Self {
-                Self { name: name.into(), syntax: String::new(), $( $field: Style::new(), )* }
+                Self { name: name.into(), syntax: String::new(), depth: Depth::True, $( $field: Style::new(), )* }
             }
 
             /// The style of a role by its name in theme files.
@@ -31,6 +39,11 @@ macro_rules! roles {
                     $( $name => Some(&mut self.$field), )*
                     _ => None,
                 }
+            }
+
+            /// Changes every style.
+            pub fn for_each(&mut self, mut change: impl FnMut(&'static str, &mut Style)) {
+                $( change($name, &mut self.$field); )*
             }
 
             pub fn role(&self, name: &str) -> Option<Style> {
@@ -72,4 +85,21 @@ roles! {
     chart4 "chart4" "The fourth line of a chart.";
     chart5 "chart5" "The fifth line of a chart.";
     chart6 "chart6" "The sixth line of a chart.";
+}
+
+impl Theme {
+    /// Reduces all colours to what the terminal shows. Where a background is
+    /// lost that way, the selected line is shown reversed.
+    pub fn reduce(mut self, depth: Depth) -> Self {
+        let ground = self.text.bg.map(|color| depth.reduce(color));
+        self.depth = depth;
+        self.for_each(|name, style| {
+            style.fg = style.fg.map(|color| depth.reduce(color));
+            style.bg = style.bg.map(|color| depth.reduce(color));
+            if name == "selection" && style.bg.is_some() && style.bg == ground {
+                *style = style.add_modifier(Modifier::REVERSED);
+            }
+        });
+        self
+    }
 }

@@ -5,16 +5,19 @@ use std::panic::{self, PanicHookInfo};
 
 use super::stderr;
 
-/// Sets a hook that records the panic, calls `restore` (which gives the
-/// terminal back), releases standard error, and then runs the hook that was
-/// there before.
-pub fn install_panic_hook(restore: fn()) {
+/// Sets a hook that records the panic and calls `restore`, which gives the
+/// terminal back if this thread's end is the screen's end and says whether it
+/// did. Then standard error is released and the hook that was there before
+/// runs. A panic that the screen survives is only recorded: a report would be
+/// written across it.
+pub fn install_panic_hook(restore: fn() -> bool) {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         tracing::error!(target: "panic", "{}", describe(info));
-        restore();
-        stderr::release();
-        previous(info);
+        if restore() {
+            stderr::release();
+            previous(info);
+        }
     }));
 }
 

@@ -20,6 +20,11 @@ impl Problem {
         }
     }
 
+    /// Orders the problems of a file by line; files stay together.
+    pub fn by_place(a: &Self, b: &Self) -> std::cmp::Ordering {
+        (&a.file, a.line).cmp(&(&b.file, b.line))
+    }
+
     /// The line of a byte range of the file's text.
     pub fn at(mut self, text: &str, span: Option<Range<usize>>) -> Self {
         self.line = span.map_or(0, |span| {

@@ -28,6 +28,12 @@ pub use crate::{
     text::conversation::{Message, Role, Segment, ToolCall, ToolSpec},
 };
 
+// What the screen needs of the terminal's other user, native code that prints.
+pub use crate::{
+    config::nearest,
+    telemetry::{install_panic_hook, stderr},
+};
+
 /// The workstation. Cheap to clone; the last clone to go stops everything.
 #[derive(Clone)]
 pub struct Workstation {

@@ -94,6 +94,7 @@ pub fn merge(loaded: &mut Loaded, file: &str, text: &str) {
         reader.problem(error.span(), error.message().into());
     }
     reader.read(table.get_ref());
+    loaded.problems.sort_by(Problem::by_place);
 }
 
 /// A map without a key to stop or quit would trap its user.

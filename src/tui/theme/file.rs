@@ -120,7 +120,9 @@ fn merge(base: Theme, file: &str, text: &str, problems: &mut Vec<Problem>) -> Th
         reader.problem(error.span(), error.message().into());
     }
     reader.read(table.get_ref());
-    reader.theme
+    let theme = reader.theme;
+    problems.sort_by(Problem::by_place);
+    theme
 }
 
 struct Reader<'a> {

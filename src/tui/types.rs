@@ -2,11 +2,13 @@
 
 pub use crate::workstation::{
     AnswerEvent, AnswerFinish, ApiState, ByteStats, ChatRequest, DeviceInfo, EngineStats, Fit,
-    GenerationOptions, LoadedModel, LogFilter, LogRecord, Message as ChatMessage, ModelEntry,
+    GenerationOptions, LoadedModel, Message as ChatMessage, ModelEntry,
     PageStats, RequestId, Role, RunningRequest, SamplingOverrides, Segment, ServerState,
     ServerStatus, Settings, Timings, ToolCall, ToolInfo, ToolOutcome, ToolSpec, Totals, Usage,
     Workstation, WorkstationError, install_panic_hook, stderr,
 };
+
+pub use crate::telemetry::{LogFilter, LogRecord, LogRing};
 
 mod standins {
     #[derive(Debug, Clone)]

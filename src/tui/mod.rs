@@ -3,7 +3,10 @@
 //! Sees `workstation` and nothing below it.
 
 pub mod action;
+pub mod clipboard;
 pub mod composer;
+pub mod editor;
+pub mod effects;
 pub mod field;
 pub mod keymap;
 pub mod markdown;
@@ -13,9 +16,117 @@ pub mod overlay;
 pub mod pane;
 pub mod panes;
 pub mod problem;
+pub mod runtime;
+pub mod signals;
 pub mod state;
+pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod transcript;
 pub mod types;
 pub mod update;
+pub mod view;
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use effects::Executor;
+use keymap::file as keymaps;
+use message::{Message, Notice};
+use runtime::{Folders, Runtime};
+use state::State;
+use terminal::Terminal;
+use theme::{Depth, file as themes};
+use types::Workstation;
+
+/// Messages on their way to the screen; more wait where they come from.
+const MESSAGES: usize = 256;
+
+/// Why the screen could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error(
+        "the screen needs a terminal on standard input and output. \
+         Without one, use `maquette chat -p TEXT` or `maquette serve`."
+    )]
+    NoTerminal,
+    #[error("the terminal could not be used: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+/// Shows the screen until the user quits or a signal ends it. To be called on
+/// the main thread, inside a tokio runtime. The terminal is as it was before
+/// when this returns, and also after a panic of this thread.
+pub async fn run(workstation: Workstation) -> Result<(), TuiError> {
+    use io::IsTerminal;
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(TuiError::NoTerminal);
+    }
+    types::install_panic_hook(terminal::restore_after_panic);
+    let (sender, messages) = mpsc::channel(MESSAGES);
+    let depth = Depth::detect();
+    let terminal = Terminal::enter()?;
+    let (state, problems) = first_state(&workstation, depth, terminal.size()?);
+    let mut runtime = Runtime {
+        state,
+        terminal,
+        executor: Executor::new(workstation.clone(), sender.clone()),
+        messages,
+        sender,
+        folders: Folders {
+            themes: workstation.paths().themes.clone(),
+            exports: exports(&workstation),
+        },
+        depth,
+        keys: None,
+        dirty: false,
+        drawn: None,
+        done: false,
+    };
+    runtime.draw()?;
+    runtime.begin(problems).await;
+    Ok(runtime.run().await?)
+}
+
+fn exports(workstation: &Workstation) -> PathBuf {
+    workstation.paths().data.join("exports")
+}
+
+/// The state before anything happened, and what was wrong with the user's
+/// files.
+fn first_state(workstation: &Workstation, depth: Depth, size: (u16, u16)) -> (State, Vec<String>) {
+    let (settings, paths) = (workstation.settings(), workstation.paths());
+    let keymap = keymaps::load(&settings.keymap, &paths.keymaps);
+    let theme = themes::load(&settings.theme, &paths.themes, depth);
+    let mut problems: Vec<String> = Vec::new();
+    problems.extend(workstation.problems().iter().map(ToString::to_string));
+    problems.extend(keymap.problems.iter().map(ToString::to_string));
+    problems.extend(theme.problems.iter().map(ToString::to_string));
+    let mut state = State::new(
+        Arc::new(keymap.keymap),
+        Arc::new(theme.theme),
+        workstation.device(),
+        size,
+    );
+    state.themes = themes::names(&paths.themes);
+    (state, problems)
+}
+
+impl Runtime {
+    /// Everything that the first frame does not wait for.
+    async fn begin(&mut self, problems: Vec<String>) {
+        self.executor.follow();
+        self.executor.load_something();
+        for problem in &problems {
+            tracing::warn!(target: "screen", "{problem}");
+        }
+        let text = match &problems[..] {
+            [] => return,
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{first} (and {} more, in the logs)", rest.len()),
+        };
+        update::update(&mut self.state, Message::Notice(Notice::warn(text)));
+        self.dirty = true;
+    }
+}

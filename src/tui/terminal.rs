@@ -178,9 +178,13 @@ fn knows_kitty_keyboard() -> bool {
 mod tests {
     use super::*;
 
+    fn nonzero(value: u16) -> std::num::NonZeroU16 {
+        std::num::NonZeroU16::new(value).unwrap()
+    }
+
     #[test]
     fn what_is_entered_is_left() {
-        let mut parser = vt100::Parser::new(24, 80, 0);
+        let mut parser = vt100::Parser::new(nonzero(24), nonzero(80), 0);
         let mut bytes = Vec::new();
         write_enter(&mut bytes).unwrap();
         parser.process(&bytes);
@@ -201,6 +205,9 @@ mod tests {
         let before = ENTERED.swap(true, Ordering::SeqCst);
         let printed = std::thread::spawn(restore_after_panic).join().unwrap();
         assert!(!printed, "a report would be written across the screen");
-        assert!(ENTERED.swap(before, Ordering::SeqCst), "the screen was left");
+        assert!(
+            ENTERED.swap(before, Ordering::SeqCst),
+            "the screen was left"
+        );
     }
 }

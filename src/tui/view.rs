@@ -80,7 +80,9 @@ fn draw_panes(frame: &mut Frame, body: Rect, state: &mut State, theme: &Theme) {
         Constraint::Fill(1),
     ])
     .areas(body);
-    let border = Block::new().borders(Borders::LEFT).border_style(theme.border);
+    let border = Block::new()
+        .borders(Borders::LEFT)
+        .border_style(theme.border);
     frame.render_widget(border, line);
     for (id, area) in [(state.left, a), (right, b)] {
         let [title, room] =
@@ -90,7 +92,10 @@ fn draw_panes(frame: &mut Frame, body: Rect, state: &mut State, theme: &Theme) {
         let style = if focused { theme.focus } else { theme.muted };
         let text = format!("{mark}{} {}", id.number(), id.title());
         frame.render_widget(Span::styled(text, style), title);
-        state.panes.get_mut(id).draw(frame, room, theme, &state.shared);
+        state
+            .panes
+            .get_mut(id)
+            .draw(frame, room, theme, &state.shared);
     }
 }
 
@@ -128,7 +133,9 @@ fn header_left(state: &State, theme: &Theme, detail: u8) -> Line<'static> {
             false => id.number().to_string(),
         };
         let style = match () {
-            () if focused => theme.focus.add_modifier(ratatui::style::Modifier::UNDERLINED),
+            () if focused => theme
+                .focus
+                .add_modifier(ratatui::style::Modifier::UNDERLINED),
             () if Some(id) == state.right || id == state.left => theme.text.patch(theme.bar),
             () => theme.muted,
         };
@@ -153,7 +160,10 @@ fn header_right(shared: &Shared, theme: &Theme, detail: u8) -> Line<'static> {
                 spans.push(Span::raw(format!(" {}", model.quantisation)));
             }
             if detail >= 3 && !shared.device.backend.is_empty() {
-                spans.push(Span::styled(format!(" · {}", shared.device.backend), theme.muted));
+                spans.push(Span::styled(
+                    format!(" · {}", shared.device.backend),
+                    theme.muted,
+                ));
             }
         }
         (None, None) => spans.push(Span::styled("no model", theme.muted)),
@@ -168,14 +178,25 @@ fn api_spans(api: &ApiState, theme: &Theme, detail: u8) -> Vec<Span<'static>> {
     let (dot, style, text) = match api {
         ApiState::Off => ("○", theme.muted, String::new()),
         ApiState::On { address, live, .. } => {
-            let live = if *live > 0 { format!(" · {live} live") } else { String::new() };
+            let live = if *live > 0 {
+                format!(" · {live} live")
+            } else {
+                String::new()
+            };
             ("●", theme.ok, format!(" {address}{live}"))
         }
         ApiState::Failed(_) => ("✗", theme.error, " failed".into()),
     };
     let mut spans = vec![Span::styled(dot, style)];
     if detail >= 1 {
-        spans.push(Span::styled(" API", if text.is_empty() { theme.muted } else { theme.bar }));
+        spans.push(Span::styled(
+            " API",
+            if text.is_empty() {
+                theme.muted
+            } else {
+                theme.bar
+            },
+        ));
     }
     if detail >= 4 {
         spans.push(Span::raw(text));
@@ -210,7 +231,9 @@ fn draw_footer(frame: &mut Frame, area: Rect, state: &State, theme: &Theme) {
     }
     room = room.saturating_sub(spans.iter().map(Span::width).sum());
     let palette = [Action::Palette];
-    let all = hints.into_iter().chain(palette.into_iter().filter(|_| state.overlays.is_empty()));
+    let all = hints
+        .into_iter()
+        .chain(palette.into_iter().filter(|_| state.overlays.is_empty()));
     for action in all {
         let Some(keys) = key(action) else { continue };
         let mut parts = hint(keys, action.doc().label, theme);

@@ -1,0 +1,177 @@
+//! Carries out the effects that concern the workstation, each as a task of its
+//! own whose outcome comes back as a message. What concerns the terminal is
+//! the runtime's.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::FutureExt;
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    message::{CallId, Effect, Message, Notice, TurnId},
+    types::*,
+};
+
+/// Events of an answer that one message carries at most.
+const BATCH: usize = 256;
+
+pub struct Executor {
+    workstation: Workstation,
+    messages: mpsc::Sender<Message>,
+    /// Dropping an answer's stream cancels it, so aborting its task does.
+    answers: HashMap<TurnId, AbortHandle>,
+    calls: HashMap<CallId, AbortHandle>,
+}
+
+impl Executor {
+    pub fn new(workstation: Workstation, messages: mpsc::Sender<Message>) -> Self {
+        Self {
+            workstation,
+            messages,
+            answers: HashMap::new(),
+            calls: HashMap::new(),
+        }
+    }
+
+    /// Follows everything that the workstation tells about itself.
+    pub fn follow(&self) {
+        let workstation = &self.workstation;
+        self.forward(workstation.models(), |models| {
+            Message::Models(models.clone())
+        });
+        self.forward(workstation.model(), |model| Message::Model(model.clone()));
+        self.forward(workstation.engine_stats(), |stats| {
+            Message::Stats(Arc::new(stats.clone()))
+        });
+        self.forward(workstation.api(), |api| Message::Api(api.clone()));
+    }
+
+    /// Sends the value of a watch now and whenever it changes.
+    fn forward<T: Send + Sync + 'static>(
+        &self,
+        mut values: watch::Receiver<T>,
+        message: impl Fn(&T) -> Message + Send + 'static,
+    ) {
+        let messages = self.messages.clone();
+        tokio::spawn(async move {
+            loop {
+                let next = message(&values.borrow_and_update());
+                if messages.send(next).await.is_err() || values.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Loads the model in use, or the guide, in the background.
+    pub fn load_something(&self) {
+        let workstation = self.workstation.clone();
+        self.spawn(async move {
+            let outcome = workstation.ensure_model(None).await;
+            outcome.err().map(|error| load_failed("the guide", &error))
+        });
+    }
+
+    /// Starts an effect. Those it does not know are the runtime's.
+    pub fn start(&mut self, effect: Effect) {
+        let workstation = self.workstation.clone();
+        match effect {
+            Effect::Ask { turn, request } => self.ask(turn, *request),
+            Effect::StopAnswer(turn) => {
+                if let Some(answer) = self.answers.remove(&turn) {
+                    answer.abort();
+                }
+            }
+            Effect::Load(id) => self.spawn(async move {
+                let outcome = workstation.load(&id).await;
+                outcome.err().map(|error| load_failed(&id, &error))
+            }),
+            Effect::Unload => self.spawn(async move { failed(workstation.unload().await) }),
+            Effect::Rescan => workstation.rescan(),
+            Effect::StartApi => self.spawn(async move {
+                // A failure is told by the API's own state.
+                let _ = workstation.start_api(None, None).await;
+                None
+            }),
+            Effect::StopApi => self.spawn(async move { failed(workstation.stop_api().await) }),
+            _ => {}
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = Option<Message>> + Send + 'static) {
+        self.task(work);
+    }
+
+    fn task(&self, work: impl Future<Output = Option<Message>> + Send + 'static) -> AbortHandle {
+        let messages = self.messages.clone();
+        let task = tokio::spawn(async move {
+            if let Some(message) = work.await {
+                // Without a receiver the screen is gone, and with it the need.
+                let _ = messages.send(message).await;
+            }
+        });
+        task.abort_handle()
+    }
+
+    fn ask(&mut self, turn: TurnId, request: ChatRequest) {
+        let workstation = self.workstation.clone();
+        let messages = self.messages.clone();
+        self.answers.retain(|_, answer| !answer.is_finished());
+        let task = tokio::spawn(async move {
+            // An error here means that the screen is gone.
+            let _ = answer(workstation, messages, turn, request).await;
+        });
+        self.answers.insert(turn, task.abort_handle());
+    }
+}
+
+/// Streams an answer, as many events a message as there are.
+async fn answer(
+    workstation: Workstation,
+    messages: mpsc::Sender<Message>,
+    turn: TurnId,
+    request: ChatRequest,
+) -> Result<(), mpsc::error::SendError<Message>> {
+    let mut stream = match workstation.chat(request).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            let events = vec![AnswerEvent::Failed(error)];
+            return messages.send(Message::Answer { turn, events }).await;
+        }
+    };
+    let model = stream.model.clone();
+    messages
+        .send(Message::AnswerStarted { turn, model })
+        .await?;
+    while let Some(first) = stream.next().await {
+        // The place in the queue comes first: events gather while the screen
+        // is busy, instead of messages.
+        let place = messages.reserve().await;
+        let mut events = vec![first];
+        while events.len() < BATCH
+            && let Some(Some(event)) = stream.next().now_or_never()
+        {
+            events.push(event);
+        }
+        match place {
+            Ok(place) => place.send(Message::Answer { turn, events }),
+            Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+fn load_failed(id: &str, error: &WorkstationError) -> Message {
+    Message::LoadFailed {
+        id: id.into(),
+        reason: error.to_string(),
+    }
+}
+
+fn failed<T>(outcome: Result<T, WorkstationError>) -> Option<Message> {
+    let error = outcome.err()?;
+    Some(Message::Notice(Notice::error(error.to_string())))
+}

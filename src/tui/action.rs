@@ -208,7 +208,6 @@ actions! {
         LogsRequest "logs.request" "request" ["enter"] "Show only the lines of the selected line's request.";
         LogsCopy "logs.copy" "copy" ["y"] "Copy the selected line.";
         LogsSave "logs.save" "save" ["s"] "Save the lines shown to a file.";
-        LogsRegex "logs.regex" "text/regex" ["ctrl-r"] "Read the filter as a regular expression, or as plain text.";
     }
     Cache {
         CacheSpan "cache.span" "time span" ["s"] "Show the last 2, 10 or 30 minutes.";

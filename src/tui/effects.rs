@@ -39,9 +39,6 @@ impl Executor {
     /// Follows everything that the workstation tells about itself.
     pub fn follow(&self) {
         let workstation = &self.workstation;
-        self.forward(workstation.models(), |models| {
-            Message::Models(models.clone())
-        });
         self.forward(workstation.model(), |model| Message::Model(model.clone()));
         self.forward(workstation.engine_stats(), |stats| {
             Message::Stats(Arc::new(stats.clone()))

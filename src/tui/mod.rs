@@ -24,6 +24,7 @@ pub mod text;
 pub mod theme;
 pub mod transcript;
 pub mod types;
+pub mod units;
 pub mod update;
 pub mod view;
 

@@ -5,3 +5,6 @@ pub mod chat;
 pub mod library;
 pub mod logs;
 pub mod tools;
+
+#[cfg(test)]
+mod testing;

@@ -1,1 +1,29 @@
-//! placeholder
+//! Models: what they are ([`ModelSpec`]), where their weights come from, and
+//! how they turn a step's rows into logits ([`Model::forward`]).
+//!
+//! `config.json` → `families` → [`ModelSpec`] → `build`, which takes tensors
+//! from safetensors files or makes random ones. Uses `cache` for one trait
+//! only. Not responsible for tokens' texts, scheduling, sampling or memory.
+
+pub mod blocks;
+mod build;
+mod config;
+mod error;
+pub mod families;
+mod inspect;
+mod load;
+mod mlx;
+mod model;
+mod random;
+pub mod spec;
+mod step;
+pub mod weights;
+
+pub use config::Config;
+pub use error::ModelError;
+pub use inspect::{ModelFacts, inspect};
+pub use load::{LoadOptions, load};
+pub use model::Model;
+pub use random::random;
+pub use spec::ModelSpec;
+pub use step::{Input, Rows, SequenceRows, Step};

@@ -1,0 +1,195 @@
+//! Attention with grouped queries: the one block that knows sequences.
+//!
+//! Everything up to the rotation works on rows; then each sequence of the step
+//! writes its keys and values and looks at its own past.
+
+use mlx_rs::{Array, error::Exception, ops};
+
+use super::{Linear, Norm, Projections, Rope};
+use crate::{
+    cache::KvStore,
+    models::{
+        mlx,
+        spec::AttentionSpec,
+        step::{Plan, SequenceRows},
+    },
+};
+
+#[derive(Debug, Clone)]
+pub struct Attention {
+    qkv: Projections,
+    output: Linear,
+    /// Norms of the heads of queries and keys.
+    qk_norm: Option<(Norm, Norm)>,
+    rope: Rope,
+    heads: i32,
+    kv_heads: i32,
+    head_dim: i32,
+    window: Option<i32>,
+    scale: f32,
+}
+
+/// One layer of a step, as attention needs it.
+pub struct Context<'a> {
+    pub layer: usize,
+    pub plan: &'a Plan<'a>,
+    pub kv: &'a mut dyn KvStore,
+}
+
+impl Attention {
+    pub fn new(
+        spec: &AttentionSpec,
+        qkv: Projections,
+        output: Linear,
+        qk_norm: Option<(Norm, Norm)>,
+    ) -> Self {
+        let magnitude = Rope::magnitude(&spec.rope);
+        Self {
+            qkv,
+            output,
+            qk_norm,
+            rope: Rope::new(&spec.rope, spec.head_dim),
+            heads: spec.heads as i32,
+            kv_heads: spec.kv_heads as i32,
+            head_dim: spec.head_dim as i32,
+            window: spec.window.map(|window| window as i32),
+            scale: (magnitude * magnitude / (spec.head_dim as f64).sqrt()) as f32,
+        }
+    }
+
+    pub fn arrays(&self) -> Vec<&Array> {
+        let mut arrays = self.qkv.arrays();
+        arrays.extend(self.output.arrays());
+        if let Some((q, k)) = &self.qk_norm {
+            arrays.extend([&q.weight, &k.weight]);
+        }
+        arrays
+    }
+
+    /// From `[T, hidden]` to `[T, hidden]`.
+    pub fn forward(&self, x: &Array, mut at: Context) -> Result<Array, Exception> {
+        let qkv = self.qkv.forward(x)?;
+        let plan = at.plan;
+        let mixed = match (plan.sequences, &plan.positions) {
+            ([only], _) => self.chunk(&qkv, only, &mut at)?,
+            (_, Some(positions)) if self.rope.is_static() => {
+                self.decode_rows(&qkv, positions, &mut at)?
+            }
+            (sequences, _) => {
+                let parts = qkv.split_at_indices(&plan.cuts, 0)?;
+                let chunks = parts.iter().zip(sequences);
+                let mixed: Result<Vec<Array>, _> = chunks
+                    .map(|(part, rows)| self.chunk(part, rows, &mut at))
+                    .collect();
+                ops::concatenate(&mixed?, 0)?
+            }
+        };
+        self.output.forward(&mixed)
+    }
+
+    fn all_heads(&self) -> i32 {
+        self.heads + 2 * self.kv_heads
+    }
+
+    /// Rows of one sequence: `[T, (heads + 2 kv_heads) · head_dim]` to
+    /// `[T, heads · head_dim]`.
+    fn chunk(
+        &self,
+        qkv: &Array,
+        rows: &SequenceRows,
+        at: &mut Context,
+    ) -> Result<Array, Exception> {
+        let count = rows.rows as i32;
+        // With one row, rows before heads and heads before rows are the same.
+        let heads = match count {
+            1 => qkv.reshape(&[1, self.all_heads(), 1, self.head_dim])?,
+            _ => qkv
+                .reshape(&[1, count, self.all_heads(), self.head_dim])?
+                .transpose_axes(&[0, 2, 1, 3])?,
+        };
+        let [q, k, v] = self.heads(&heads)?;
+        let q = self.rope.forward(&q, rows.position)?;
+        let k = self.rope.forward(&k, rows.position)?;
+        let mixed = self.attend(q, k, v, rows.sequence, at)?;
+        match count {
+            1 => mixed.reshape(&[1, self.heads * self.head_dim]),
+            _ => mixed
+                .transpose_axes(&[0, 2, 1, 3])?
+                .reshape(&[count, self.heads * self.head_dim]),
+        }
+    }
+
+    /// One row of each of several sequences: normed and rotated together.
+    fn decode_rows(
+        &self,
+        qkv: &Array,
+        positions: &Array,
+        at: &mut Context,
+    ) -> Result<Array, Exception> {
+        let sequences = at.plan.sequences;
+        let count = sequences.len() as i32;
+        let heads = qkv.reshape(&[count, self.all_heads(), 1, self.head_dim])?;
+        let [q, k, v] = self.heads(&heads)?;
+        let q = self
+            .rope
+            .forward_each(&q, positions)?
+            .split_equal(count, 0)?;
+        let k = self
+            .rope
+            .forward_each(&k, positions)?
+            .split_equal(count, 0)?;
+        let v = v.split_equal(count, 0)?;
+        let mut mixed = Vec::with_capacity(sequences.len());
+        for (((rows, q), k), v) in sequences.iter().zip(q).zip(k).zip(v) {
+            mixed.push(self.attend(q, k, v, rows.sequence, at)?);
+        }
+        ops::concatenate(&mixed, 0)?.reshape(&[count, self.heads * self.head_dim])
+    }
+
+    /// Splits `[B, heads + 2 kv_heads, T, head_dim]` into queries, keys and
+    /// values, the first two normed where the model wants it.
+    fn heads(&self, heads: &Array) -> Result<[Array; 3], Exception> {
+        let cuts = [self.heads, self.heads + self.kv_heads];
+        let parts = heads.split_at_indices(&cuts, 1)?;
+        let [q, k, v] = <[Array; 3]>::try_from(parts)
+            .map_err(|_| Exception::custom("MLX split queries, keys and values wrongly"))?;
+        Ok(match &self.qk_norm {
+            Some((q_norm, k_norm)) => [q_norm.forward(&q)?, k_norm.forward(&k)?, v],
+            None => [q, k, v],
+        })
+    }
+
+    /// Stores `k` and `v` and mixes what `q [1, heads, T, head_dim]` may see.
+    fn attend(
+        &self,
+        q: Array,
+        k: Array,
+        v: Array,
+        sequence: usize,
+        at: &mut Context,
+    ) -> Result<Array, Exception> {
+        let (mut keys, mut values) = at.kv.update(sequence, at.layer, k, v)?;
+        let (rows, length) = (q.dim(2), keys.dim(2));
+        let mut mask = None;
+        if let Some(window) = self.window {
+            // The first row sees back to `window - 1` tokens before itself.
+            let skip = (length - rows - (window - 1)).max(0);
+            if skip > 0 {
+                keys = tail(&keys, skip)?;
+                values = tail(&values, skip)?;
+            }
+            if rows > 1 && length > window {
+                mask = Some(at.plan.window_mask(rows, length - skip, window));
+            }
+        }
+        let causal = rows > 1 && mask.is_none();
+        mlx::attention(&q, &keys, &values, self.scale, causal, mask.as_ref())
+    }
+}
+
+/// `x [1, H, L, D]` without its first `skip` tokens.
+fn tail(x: &Array, skip: i32) -> Result<Array, Exception> {
+    x.split_at_indices(&[skip], 2)?
+        .pop()
+        .ok_or_else(|| Exception::custom("MLX split keys or values wrongly"))
+}

@@ -1,0 +1,17 @@
+//! RMS norm: `x / sqrt(mean(x²) + eps) · w` over the last axis.
+
+use mlx_rs::{Array, error::Exception};
+
+use crate::models::mlx;
+
+#[derive(Debug, Clone)]
+pub struct Norm {
+    pub weight: Array,
+    pub eps: f32,
+}
+
+impl Norm {
+    pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
+        mlx::rms_norm(x, Some(&self.weight), self.eps)
+    }
+}

@@ -1,0 +1,69 @@
+//! The supported families: each a pure function from config.json to a
+//! [`ModelSpec`]. `docs/adding-a-family.md` shows how to add one.
+
+mod common;
+mod llama;
+mod mistral;
+mod qwen2;
+mod qwen3;
+
+use super::{Config, ModelError, ModelSpec};
+
+type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
+
+/// `model_type` of config.json and the function that understands it.
+const FAMILIES: &[(&str, Describe)] = &[
+    ("llama", llama::spec),
+    ("mistral", mistral::spec),
+    ("qwen2", qwen2::spec),
+    ("qwen3", qwen3::spec),
+];
+
+/// The values of `model_type` that [`describe`] accepts.
+pub fn supported() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|(name, _)| *name)
+}
+
+/// Describes the model of a config.json.
+///
+/// # Errors
+/// When the family is unknown or a value is missing or makes no sense.
+pub fn describe(config: &Config) -> Result<ModelSpec, ModelError> {
+    let family = config.text("model_type")?;
+    let Some((_, spec)) = FAMILIES.iter().find(|(name, _)| *name == family) else {
+        return Err(ModelError::UnknownFamily {
+            path: config.path().to_owned(),
+            family: family.to_owned(),
+            supported: supported().collect::<Vec<_>>().join(", "),
+            nearest: nearest(family),
+        });
+    };
+    let spec = spec(config)?;
+    spec.check(config)?;
+    Ok(spec)
+}
+
+/// A sentence that names the family spelt most like `name`; empty when none
+/// comes close.
+fn nearest(name: &str) -> String {
+    let similar = |family: &&str| {
+        let common = name.chars().zip(family.chars()).take_while(|(a, b)| a == b);
+        common.count()
+    };
+    match supported().max_by_key(similar) {
+        Some(family) if similar(&family) >= 3 => format!(" The nearest is {family}."),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn nearest_family_is_named_only_when_it_is_near() {
+        assert_eq!(nearest("llama4_text"), " The nearest is llama.");
+        assert_eq!(nearest("qwen3_moe"), " The nearest is qwen3.");
+        assert_eq!(nearest("gemma3"), "");
+    }
+}

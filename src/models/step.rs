@@ -1,0 +1,201 @@
+//! One pass of a model: which rows, of which sequences, and which logits.
+//!
+//! Rows are flat: prefill chunks and single decode rows of any number of
+//! sequences stand one after another. Everything but attention sees rows only.
+
+use std::cell::RefCell;
+
+use mlx_rs::{Array, error::Exception};
+
+/// What goes into the first layer.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Token ids `[T]`, i32 or u32, each below the vocabulary's size. May be
+    /// lazy: the token that the step before has yet to compute.
+    Tokens(Array),
+    /// Embeddings `[T, hidden]`, for inputs that are not text.
+    Embeddings(Array),
+}
+
+/// Consecutive rows of one sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequenceRows {
+    /// The caller's number for the sequence, handed to the KV store.
+    pub sequence: usize,
+    pub rows: usize,
+    /// Position of the first row; the others follow.
+    pub position: i32,
+}
+
+/// Which rows' logits are wanted. The head is a large part of a small model,
+/// so prefill asks for as few as it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// None: only keys and values are wanted. The result has no rows.
+    None,
+    /// The last row of each sequence, in the order of the sequences.
+    Last,
+    All,
+    /// These rows of the step, in this order.
+    Only(Vec<u32>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub input: Input,
+    /// Together they make up all rows, in order.
+    pub sequences: Vec<SequenceRows>,
+    pub logits: Rows,
+}
+
+impl Step {
+    /// A step of one sequence that wants the logits of its last row.
+    pub fn tokens(sequence: usize, tokens: &[u32], position: usize) -> Self {
+        Self {
+            input: Input::Tokens(Array::from_slice(tokens, &[tokens.len() as i32])),
+            sequences: vec![SequenceRows {
+                sequence,
+                rows: tokens.len(),
+                position: position as i32,
+            }],
+            logits: Rows::Last,
+        }
+    }
+}
+
+/// What the layers of one step share.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub sequences: &'a [SequenceRows],
+    /// Positions `[T]` when several sequences have one row each.
+    pub positions: Option<Array>,
+    /// Where one sequence's rows end and the next one's begin.
+    pub cuts: Vec<i32>,
+    /// The last mask made: layers ask for the same again and again.
+    mask: RefCell<Option<((i32, i32, i32), Array)>>,
+}
+
+impl<'a> Plan<'a> {
+    /// # Errors
+    /// When the sequences do not make up exactly `rows` rows.
+    pub fn new(sequences: &'a [SequenceRows], rows: usize) -> Result<Self, Exception> {
+        let total: usize = sequences.iter().map(|s| s.rows).sum();
+        if total != rows || rows == 0 || sequences.iter().any(|s| s.rows == 0) {
+            return Err(Exception::custom(format!(
+                "a step has {rows} rows and its sequences name {total}, each at least one"
+            )));
+        }
+        let ends = sequences.iter().scan(0, |end, s| {
+            *end += s.rows as i32;
+            Some(*end)
+        });
+        let positions = (sequences.len() > 1 && rows == sequences.len()).then(|| {
+            let positions: Vec<i32> = sequences.iter().map(|s| s.position).collect();
+            Array::from_slice(&positions, &[rows as i32])
+        });
+        Ok(Self {
+            sequences,
+            positions,
+            cuts: ends.take(sequences.len() - 1).collect(),
+            mask: RefCell::new(None),
+        })
+    }
+
+    /// The rows that `wanted` names; `None` for all of them.
+    pub fn rows(&self, wanted: &Rows) -> Option<Vec<u32>> {
+        match wanted {
+            Rows::All => None,
+            Rows::None => Some(Vec::new()),
+            Rows::Only(rows) => Some(rows.clone()),
+            // When every sequence has one row, the last rows are all rows.
+            Rows::Last if self.positions.is_some() => None,
+            Rows::Last => {
+                let total: usize = self.sequences.iter().map(|s| s.rows).sum();
+                if total == 1 {
+                    return None;
+                }
+                let ends = self
+                    .cuts
+                    .iter()
+                    .map(|end| *end as u32)
+                    .chain([total as u32]);
+                Some(ends.map(|end| end - 1).collect())
+            }
+        }
+    }
+
+    /// `[rows, keys]`, true where the query of a row sees the key of a column:
+    /// itself and the `window - 1` keys before it. The last row belongs to the
+    /// last key.
+    pub fn window_mask(&self, rows: i32, keys: i32, window: i32) -> Array {
+        let mut kept = self.mask.borrow_mut();
+        if let Some((shape, mask)) = &*kept
+            && *shape == (rows, keys, window)
+        {
+            return mask.clone();
+        }
+        let visible = |row: i32, key: i32| {
+            let own = keys - rows + row;
+            key <= own && own < key + window
+        };
+        let bits: Vec<bool> = (0..rows)
+            .flat_map(|row| (0..keys).map(move |key| visible(row, key)))
+            .collect();
+        let mask = Array::from_slice(&bits, &[rows, keys]);
+        *kept = Some(((rows, keys, window), mask.clone()));
+        mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(sequence: usize, rows: usize, position: i32) -> SequenceRows {
+        SequenceRows {
+            sequence,
+            rows,
+            position,
+        }
+    }
+
+    #[test]
+    fn last_rows_are_the_ends_of_the_sequences() {
+        let sequences = [rows(7, 3, 0), rows(2, 1, 9), rows(4, 2, 5)];
+        let plan = Plan::new(&sequences, 6).unwrap();
+        assert_eq!(plan.cuts, [3, 4]);
+        assert_eq!(plan.rows(&Rows::Last), Some(vec![2, 3, 5]));
+        assert_eq!(plan.rows(&Rows::All), None);
+        assert!(plan.positions.is_none());
+    }
+
+    #[test]
+    fn single_rows_are_rotated_together() {
+        let sequences = [rows(0, 1, 4), rows(1, 1, 8)];
+        let plan = Plan::new(&sequences, 2).unwrap();
+        let positions = plan.positions.as_ref().unwrap();
+        assert_eq!(positions.try_as_slice::<i32>().unwrap(), [4, 8]);
+        assert_eq!(plan.rows(&Rows::Last), None);
+    }
+
+    #[test]
+    fn a_step_whose_rows_do_not_add_up_is_refused() {
+        assert!(Plan::new(&[rows(0, 2, 0)], 3).is_err());
+        assert!(Plan::new(&[rows(0, 0, 0)], 0).is_err());
+        assert!(Plan::new(&[], 0).is_err());
+        assert!(Plan::new(&[rows(0, 0, 0), rows(1, 1, 0)], 1).is_err());
+    }
+
+    #[test]
+    fn a_window_hides_the_future_and_the_distant_past() {
+        let sequences = [rows(0, 2, 0)];
+        let plan = Plan::new(&sequences, 2).unwrap();
+        let mask = plan.window_mask(2, 4, 3);
+        let t = true;
+        let f = false;
+        assert_eq!(
+            mask.try_as_slice::<bool>().unwrap(),
+            [t, t, t, f, f, t, t, t]
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! What config.json says about quantisation, held against what the tensors are.
+//!
+//! The truth is in the shapes: a packed row of `p` words for `k` columns has
+//! `32 p / k` bits, and `g` scales a row mean groups of `k / g`. Settings that
+//! name a module must agree with them. As in mlx-lm, a module that is not named
+//! may differ from the general setting.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde_json::Value;
+
+use crate::models::{Config, ModelError};
+
+const BITS: [usize; 6] = [2, 3, 4, 5, 6, 8];
+const GROUPS: [usize; 3] = [32, 64, 128];
+
+/// Affine quantisation: groups of `group` weights share a scale and a bias,
+/// `weight = scale · q + bias` with `q` of `bits` bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Affine {
+    pub bits: usize,
+    pub group: usize,
+}
+
+impl fmt::Display for Affine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-bit g{}", self.bits, self.group)
+    }
+}
+
+impl Affine {
+    /// # Errors
+    /// The problem, when MLX has no kernels for these numbers.
+    pub fn new(bits: usize, group: usize) -> Result<Self, String> {
+        if !BITS.contains(&bits) {
+            return Err(format!("{bits} bits: expected 2, 3, 4, 5, 6 or 8"));
+        }
+        if !GROUPS.contains(&group) {
+            return Err(format!("groups of {group}: expected 32, 64 or 128"));
+        }
+        Ok(Self { bits, group })
+    }
+
+    /// Derived from the shapes of packed weights and scales for `columns`
+    /// columns.
+    ///
+    /// # Errors
+    /// The problem, when no supported quantisation has these shapes.
+    pub fn from_shapes(columns: usize, words: usize, groups: usize) -> Result<Self, String> {
+        if groups == 0 || columns % groups != 0 {
+            return Err(format!(
+                "{groups} scales a row do not divide its {columns} columns evenly"
+            ));
+        }
+        if words * 32 % columns != 0 {
+            return Err(format!("{words} words a row do not hold {columns} columns"));
+        }
+        Self::new(words * 32 / columns, columns / groups)
+    }
+
+    /// 32-bit words of a packed row.
+    pub fn words(&self, columns: usize) -> usize {
+        columns * self.bits / 32
+    }
+}
+
+/// The quantisation settings of a config.json.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Quantisation {
+    /// `None`: config.json does not speak of quantisation.
+    pub general: Option<Affine>,
+    /// By module; `None` keeps the module dense.
+    modules: BTreeMap<String, Option<Affine>>,
+}
+
+impl Quantisation {
+    /// Reads `quantization` (or `quantization_config`, where older conversions
+    /// keep the same).
+    ///
+    /// # Errors
+    /// When the settings are incomplete or of a kind other than affine.
+    pub fn read(config: &Config) -> Result<Self, ModelError> {
+        let key = if config.get("quantization").is_some() {
+            "quantization"
+        } else {
+            "quantization_config"
+        };
+        let Some(settings) = config.object_or_none(key)? else {
+            return Ok(Self::default());
+        };
+        if let Some(method) = settings.text_or_none("quant_method")? {
+            let problem = format!(
+                "is \"{method}\": only MLX's affine quantisation is supported. Look for an MLX version of the model"
+            );
+            return Err(settings.error("quant_method", problem));
+        }
+        let mut modules = BTreeMap::new();
+        for (module, value) in settings.keys() {
+            match value {
+                Value::Bool(false) => {
+                    modules.insert(module.to_owned(), None);
+                }
+                Value::Object(_) => {
+                    if let Some(own) = settings.object_or_none(module)? {
+                        modules.insert(module.to_owned(), Some(affine(&own)?));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            general: Some(affine(&settings)?),
+            modules,
+        })
+    }
+
+    /// Settings for every module alike.
+    pub fn uniform(affine: Option<Affine>) -> Self {
+        Self {
+            general: affine,
+            modules: BTreeMap::new(),
+        }
+    }
+
+    /// Whether some modules differ from the general setting.
+    pub fn is_mixed(&self) -> bool {
+        self.modules.values().any(|own| *own != self.general)
+    }
+
+    /// What the settings say of `module` by name. The outer `None`: nothing.
+    pub fn named(&self, module: &str) -> Option<Option<Affine>> {
+        let short = module.strip_prefix("model.").unwrap_or(module);
+        self.modules
+            .get(module)
+            .or_else(|| self.modules.get(short))
+            .copied()
+    }
+
+    /// Compares what `module` is with what the settings say of it.
+    ///
+    /// # Errors
+    /// The problem, when they disagree.
+    pub fn agree(&self, module: &str, found: Option<Affine>) -> Result<(), String> {
+        match (found, self.named(module)) {
+            (Some(found), Some(None)) => Err(format!(
+                "config.json says it is not quantised and its tensors are {found}"
+            )),
+            (Some(found), Some(Some(said))) if found != said => Err(format!(
+                "config.json says {said} and its tensors are {found}"
+            )),
+            (None, Some(Some(said))) => Err(format!(
+                "config.json says {said} and its tensors are not quantised"
+            )),
+            (Some(found), None) if self.general.is_none() => Err(format!(
+                "its tensors are {found} and config.json has no `quantization`"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn affine(settings: &Config) -> Result<Affine, ModelError> {
+    let mode = settings.text_or_none("mode")?.unwrap_or("affine");
+    if mode != "affine" {
+        let problem = format!("is \"{mode}\": expected \"affine\"");
+        return Err(settings.error("mode", problem));
+    }
+    let (bits, group) = (settings.size("bits")?, settings.size("group_size")?);
+    Affine::new(bits, group).map_err(|problem| {
+        let key = if BITS.contains(&bits) {
+            "group_size"
+        } else {
+            "bits"
+        };
+        settings.error(key, format!("asks for {problem}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_supported_quantisation_is_recovered_from_its_shapes() {
+        for bits in BITS {
+            for group in GROUPS {
+                let affine = Affine::new(bits, group).unwrap();
+                let words = affine.words(256);
+                assert_eq!(Affine::from_shapes(256, words, 256 / group), Ok(affine));
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_shapes_are_explained() {
+        let problem = |words, groups| Affine::from_shapes(256, words, groups).unwrap_err();
+        assert_eq!(problem(56, 4), "7 bits: expected 2, 3, 4, 5, 6 or 8");
+        assert_eq!(problem(32, 16), "groups of 16: expected 32, 64 or 128");
+        assert_eq!(problem(33, 4), "33 words a row do not hold 256 columns");
+        assert_eq!(
+            problem(32, 3),
+            "3 scales a row do not divide its 256 columns evenly"
+        );
+        assert_eq!(
+            problem(32, 0),
+            "0 scales a row do not divide its 256 columns evenly"
+        );
+    }
+}

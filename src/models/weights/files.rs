@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, tensor::Metadata};
 
 use crate::models::{ModelError, config::read_json};
 
@@ -57,8 +57,9 @@ impl WeightFiles {
     fn read_header(&mut self, index: usize) -> Result<(), ModelError> {
         let path = &self.files[index];
         let header = read_header(path)?;
-        let (length, metadata) = SafeTensors::read_metadata(&header).map_err(|e| bad(path, e))?;
-        let expected = 8 + length as u64 + metadata.data_len() as u64;
+        // Checks that tensors follow one another and fit their types and shapes.
+        let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| bad(path, e))?;
+        let expected = 8 + header.len() as u64 + metadata.data_len() as u64;
         let found = path.metadata().map_err(|e| bad(path, e))?.len();
         if found < expected {
             return Err(ModelError::Truncated {
@@ -119,36 +120,29 @@ fn bad(path: &Path, reason: impl ToString) -> ModelError {
     }
 }
 
-/// The length field and the header that follows it.
+/// The JSON text between the length field and the data.
 fn read_header(path: &Path) -> Result<Vec<u8>, ModelError> {
     let mut file = File::open(path).map_err(|e| bad(path, e))?;
     let found = file.metadata().map_err(|e| bad(path, e))?.len();
-    let mut header = vec![0; 8];
+    let truncated = |expected| ModelError::Truncated {
+        path: path.to_owned(),
+        found,
+        expected,
+    };
+    let mut length = [0; 8];
     if found < 8 {
-        return Err(ModelError::Truncated {
-            path: path.to_owned(),
-            found,
-            expected: 8,
-        });
+        return Err(truncated(8));
     }
-    file.read_exact(&mut header).map_err(|e| bad(path, e))?;
-    let length = header
-        .iter()
-        .rev()
-        .fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+    file.read_exact(&mut length).map_err(|e| bad(path, e))?;
+    let length = u64::from_le_bytes(length);
     if length > LONGEST_HEADER {
         return Err(bad(path, format!("its header would have {length} bytes")));
     }
     if found < 8 + length {
-        return Err(ModelError::Truncated {
-            path: path.to_owned(),
-            found,
-            expected: 8 + length,
-        });
+        return Err(truncated(8 + length));
     }
-    header.resize(8 + length as usize, 0);
-    file.read_exact(&mut header[8..])
-        .map_err(|e| bad(path, e))?;
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header).map_err(|e| bad(path, e))?;
     Ok(header)
 }
 

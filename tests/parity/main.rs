@@ -1,0 +1,224 @@
+//! Holds the four families against what mlx-lm computed for the same tiny
+//! models (`tests/reference/make.py`), through the real loader.
+//!
+//! Bounds: no logit off by more than 1e-4 of the largest; the same greedy
+//! tokens.
+
+mod cases;
+mod kv;
+mod weights;
+
+use maquette::models::{Input, LoadOptions, Model, Rows, SequenceRows, Step, load};
+use mlx_rs::{Array, ops};
+
+use cases::Case;
+use kv::GrowingKv;
+
+const BOUND: f64 = 1e-4;
+const PROMPT: usize = 20;
+
+#[test]
+fn llama_computes_what_mlx_lm_computes() {
+    check_family("llama");
+}
+
+#[test]
+fn mistral_computes_what_mlx_lm_computes() {
+    check_family("mistral");
+}
+
+#[test]
+fn qwen2_computes_what_mlx_lm_computes() {
+    check_family("qwen2");
+}
+
+#[test]
+fn qwen3_computes_what_mlx_lm_computes() {
+    check_family("qwen3");
+}
+
+fn check_family(family: &str) {
+    let cases = cases::read(family);
+    assert!(cases.len() > 20, "{family} has {} cases", cases.len());
+    let mut worst = (0.0, String::new());
+    for (index, case) in cases.iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        // Every layout of files that a model may come in.
+        weights::write(folder.path(), case, weights::Layout::for_case(index));
+        let model = load(folder.path(), &LoadOptions::default(), &mut |_| {}).unwrap();
+        let error = check(&model, case);
+        if error > worst.0 {
+            worst = (error, case.name.clone());
+        }
+    }
+    println!(
+        "{family}: {} cases, worst error {:.1e} ({})",
+        cases.len(),
+        worst.0,
+        worst.1
+    );
+}
+
+/// Returns the largest error, relative to the largest logit.
+fn check(model: &Model, case: &Case) -> f64 {
+    let prompt: Vec<u32> = weights::words("prompt", PROMPT)
+        .map(|word| word % model.spec().vocab as u32)
+        .collect();
+    let mut kv = GrowingKv::default();
+    let mut step = Step::tokens(0, &prompt, 0);
+    step.logits = Rows::All;
+    let prefill = rows(&model.forward(&step, &mut kv).unwrap());
+    let mut error = compare(
+        case,
+        "middle of the prompt",
+        &prefill[PROMPT / 2],
+        &case.prefill_middle,
+    )
+    .max(compare(
+        case,
+        "end of the prompt",
+        &prefill[PROMPT - 1],
+        &case.prefill_last,
+    ));
+
+    error = error.max(check_greedy(
+        model,
+        case,
+        &mut kv,
+        &prompt,
+        prefill[PROMPT - 1].clone(),
+    ));
+    if !case.depends_on_chunks() {
+        for sizes in [&[10, 10][..], &[7, 1, 9, 3], &[1; PROMPT]] {
+            error = error.max(check_chunked(model, case, &prompt, sizes));
+        }
+        check_together(model, case, &prompt);
+    }
+    error
+}
+
+fn check_greedy(
+    model: &Model,
+    case: &Case,
+    kv: &mut GrowingKv,
+    prompt: &[u32],
+    mut logits: Vec<f32>,
+) -> f64 {
+    let mut tokens = Vec::new();
+    let mut error = 0.0;
+    for position in prompt.len()..prompt.len() + case.greedy.len() {
+        tokens.push(best(&logits));
+        let step = Step::tokens(0, &tokens[tokens.len() - 1..], position);
+        logits = rows(&model.forward(&step, kv).unwrap()).remove(0);
+        if tokens.len() == 1 {
+            error = compare(case, "first decode", &logits, &case.decode_first);
+        }
+    }
+    assert_eq!(tokens, case.greedy, "{}: greedy tokens", case.name);
+    error
+}
+
+/// The prompt in chunks must end in the same logits as the prompt at once.
+fn check_chunked(model: &Model, case: &Case, prompt: &[u32], sizes: &[usize]) -> f64 {
+    let mut kv = GrowingKv::default();
+    let mut logits = Vec::new();
+    let mut position = 0;
+    for size in sizes {
+        let step = Step::tokens(3, &prompt[position..position + size], position);
+        logits = rows(&model.forward(&step, &mut kv).unwrap()).remove(0);
+        position += size;
+    }
+    assert_eq!(position, prompt.len());
+    compare(
+        case,
+        &format!("chunks of {sizes:?}"),
+        &logits,
+        &case.prefill_last,
+    )
+}
+
+/// Two sequences in one step, a prefill chunk beside a decode row, then two
+/// decode rows whose tokens are still lazy.
+fn check_together(model: &Model, case: &Case, prompt: &[u32]) {
+    let mut kv = GrowingKv::default();
+    let (last, first) = (PROMPT - 1, &prompt[..PROMPT - 1]);
+    let mut step = Step::tokens(0, first, 0);
+    step.logits = Rows::None;
+    let none = model.forward(&step, &mut kv).unwrap();
+    assert_eq!(none.shape(), [0, model.spec().vocab as i32]);
+
+    let tokens: Vec<u32> = prompt[last..].iter().chain(prompt).copied().collect();
+    let mixed = Step {
+        input: Input::Tokens(Array::from_slice(&tokens, &[tokens.len() as i32])),
+        sequences: vec![
+            SequenceRows {
+                sequence: 0,
+                rows: 1,
+                position: last as i32,
+            },
+            SequenceRows {
+                sequence: 1,
+                rows: PROMPT,
+                position: 0,
+            },
+        ],
+        logits: Rows::Last,
+    };
+    let logits = model.forward(&mixed, &mut kv).unwrap();
+    for row in rows(&logits) {
+        compare(
+            case,
+            "two sequences, prefill beside decode",
+            &row,
+            &case.prefill_last,
+        );
+    }
+
+    let lazy = ops::indexing::argmax_axis(&logits, 1, false).unwrap();
+    let decode = Step {
+        input: Input::Tokens(lazy),
+        sequences: (0..2)
+            .map(|sequence| SequenceRows {
+                sequence,
+                rows: 1,
+                position: PROMPT as i32,
+            })
+            .collect(),
+        logits: Rows::Only(vec![1, 0]),
+    };
+    for row in rows(&model.forward(&decode, &mut kv).unwrap()) {
+        compare(case, "two sequences, decode", &row, &case.decode_first);
+    }
+}
+
+fn compare(case: &Case, what: &str, found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len(), "{}: {what}: logits", case.name);
+    let largest = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    let pairs = found.iter().zip(expected);
+    let error = pairs
+        .map(|(a, b)| (f64::from(*a) - b).abs() / largest)
+        .fold(0.0, f64::max);
+    assert!(
+        error <= BOUND,
+        "{}: {what}: off by {error:.2e} of the largest logit",
+        case.name
+    );
+    // A NaN would slip through `max`.
+    assert!(
+        found.iter().all(|x| x.is_finite()),
+        "{}: {what}: {found:?}",
+        case.name
+    );
+    error
+}
+
+fn rows(logits: &Array) -> Vec<Vec<f32>> {
+    let width = logits.dim(1) as usize;
+    let numbers = logits.to_vec_cast::<f32>().unwrap();
+    numbers.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+fn best(logits: &[f32]) -> u32 {
+    let better = |a: usize, b: usize| if logits[b] > logits[a] { b } else { a };
+    (0..logits.len()).reduce(better).unwrap() as u32
+}

@@ -12,7 +12,6 @@ mod error;
 pub mod families;
 mod inspect;
 mod load;
-mod mlx;
 mod model;
 mod random;
 pub mod spec;

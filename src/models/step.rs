@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use mlx_rs::{Array, error::Exception};
+use mlx_rs::{Array, Dtype, error::Exception};
 
 /// What goes into the first layer.
 #[derive(Debug, Clone)]
@@ -124,26 +124,36 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// `[rows, keys]`, true where the query of a row sees the key of a column:
-    /// itself and the `window - 1` keys before it. The last row belongs to the
-    /// last key.
-    pub fn window_mask(&self, rows: i32, keys: i32, window: i32) -> Array {
+    /// What is added to the scores `[rows, keys]` so that a row sees the key of
+    /// its own token and the `window - 1` before it: 0 there, else -∞. The last
+    /// row belongs to the last key.
+    ///
+    /// # Errors
+    /// When MLX cannot convert to `dtype`.
+    pub fn window_mask(
+        &self,
+        rows: i32,
+        keys: i32,
+        window: i32,
+        dtype: Dtype,
+    ) -> Result<Array, Exception> {
         let mut kept = self.mask.borrow_mut();
         if let Some((shape, mask)) = &*kept
             && *shape == (rows, keys, window)
         {
-            return mask.clone();
+            return Ok(mask.clone());
         }
-        let visible = |row: i32, key: i32| {
+        let score = |row: i32, key: i32| {
             let own = keys - rows + row;
-            key <= own && own < key + window
+            let visible = key <= own && own < key + window;
+            if visible { 0.0 } else { f32::NEG_INFINITY }
         };
-        let bits: Vec<bool> = (0..rows)
-            .flat_map(|row| (0..keys).map(move |key| visible(row, key)))
+        let scores: Vec<f32> = (0..rows)
+            .flat_map(|row| (0..keys).map(move |key| score(row, key)))
             .collect();
-        let mask = Array::from_slice(&bits, &[rows, keys]);
+        let mask = Array::from_slice(&scores, &[rows, keys]).as_dtype(dtype)?;
         *kept = Some(((rows, keys, window), mask.clone()));
-        mask
+        Ok(mask)
     }
 }
 
@@ -190,12 +200,9 @@ mod tests {
     fn a_window_hides_the_future_and_the_distant_past() {
         let sequences = [rows(0, 2, 0)];
         let plan = Plan::new(&sequences, 2).unwrap();
-        let mask = plan.window_mask(2, 4, 3);
-        let t = true;
-        let f = false;
-        assert_eq!(
-            mask.try_as_slice::<bool>().unwrap(),
-            [t, t, t, f, f, t, t, t]
-        );
+        let mask = plan.window_mask(2, 4, 3, Dtype::Float32).unwrap();
+        let no = f32::NEG_INFINITY;
+        let scores = mask.try_as_slice::<f32>().unwrap();
+        assert_eq!(scores, [0.0, 0.0, 0.0, no, no, 0.0, 0.0, 0.0]);
     }
 }

@@ -8,8 +8,8 @@ use mlx_rs::{Array, error::Exception, ops};
 use super::{Linear, Norm, Projections, Rope};
 use crate::{
     cache::KvStore,
+    mlx,
     models::{
-        mlx,
         spec::AttentionSpec,
         step::{Plan, SequenceRows},
     },
@@ -179,7 +179,10 @@ impl Attention {
                 values = tail(&values, skip)?;
             }
             if rows > 1 && length > window {
-                mask = Some(at.plan.window_mask(rows, length - skip, window));
+                mask = Some(
+                    at.plan
+                        .window_mask(rows, length - skip, window, q.dtype())?,
+                );
             }
         }
         let causal = rows > 1 && mask.is_none();

@@ -2,7 +2,7 @@
 
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use crate::models::{mlx, weights::Affine};
+use crate::{mlx, models::weights::Affine};
 
 #[derive(Debug, Clone)]
 pub enum Matrix {

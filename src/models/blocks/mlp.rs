@@ -3,7 +3,7 @@
 use mlx_rs::{Array, error::Exception};
 
 use super::{Linear, Projections};
-use crate::models::mlx;
+use crate::mlx;
 
 #[derive(Debug, Clone)]
 pub struct Mlp {

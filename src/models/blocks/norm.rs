@@ -2,7 +2,7 @@
 
 use mlx_rs::{Array, error::Exception};
 
-use crate::models::mlx;
+use crate::mlx;
 
 #[derive(Debug, Clone)]
 pub struct Norm {

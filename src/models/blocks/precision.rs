@@ -5,12 +5,13 @@
 //! their file: the kernels widen them as they read. On GPUs everything has the
 //! model's own type.
 
-use mlx_rs::{Array, Device, DeviceType, Dtype, error::Exception};
+use mlx_rs::{Array, Dtype, error::Exception};
 
-/// Whether this thread computes on a GPU.
+use crate::mlx::{Backend, backend};
+
+/// Whether models are computed on a GPU.
 pub fn on_gpu() -> bool {
-    let kind = Device::try_default().and_then(|device| device.get_type());
-    matches!(kind, Ok(DeviceType::Gpu))
+    backend() != Backend::Cpu
 }
 
 /// The number types of a model in memory.

@@ -8,9 +8,10 @@ use std::f64::consts::PI;
 
 use mlx_rs::{Array, error::Exception, fast};
 
-use crate::models::{
+use super::on_gpu;
+use crate::{
     mlx,
-    spec::{RopeScaling, RopeSpec},
+    models::spec::{RopeScaling, RopeSpec},
 };
 
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ impl Rope {
             RopeScaling::Linear { factor } => (1.0 / factor) as f32,
             _ => 1.0,
         };
-        let freqs = inverse_frequencies(spec, dims).map(|freqs| {
+        let freqs = inverse_frequencies(spec, dims, !on_gpu()).map(|freqs| {
             let freqs: Vec<f32> = freqs.into_iter().map(|f| f as f32).collect();
             Array::from_slice(&freqs, &[freqs.len() as i32])
         });
@@ -105,8 +106,10 @@ impl Rope {
     }
 }
 
-/// `base^(2i/d)` stretched as the scaling asks, in f64.
-fn inverse_frequencies(spec: &RopeSpec, dims: usize) -> Option<Vec<f64>> {
+/// `base^(2i/d)` stretched as the scaling asks, in f64; `None` when the base
+/// says it all. `always`: even then, unless it changes with the length. (Our
+/// own kernel would derive them again in every layer.)
+fn inverse_frequencies(spec: &RopeSpec, dims: usize, always: bool) -> Option<Vec<f64>> {
     let plain = (0..dims / 2).map(|i| spec.base.powf(2.0 * i as f64 / dims as f64));
     match spec.scaling {
         RopeScaling::Llama3 {
@@ -155,6 +158,7 @@ fn inverse_frequencies(spec: &RopeSpec, dims: usize) -> Option<Vec<f64>> {
             };
             Some(plain.enumerate().map(blend).collect())
         }
-        _ => None,
+        RopeScaling::Dynamic { .. } => None,
+        RopeScaling::None | RopeScaling::Linear { .. } => always.then(|| plain.collect()),
     }
 }

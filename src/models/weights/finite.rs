@@ -5,12 +5,11 @@
 //! of memory. On a GPU the device reduces each tensor to one flag.
 
 use mlx_rs::{Array, Dtype};
-use rayon::prelude::*;
 
 use crate::models::{ModelError, blocks::on_gpu};
 
-/// Numbers each thread looks at in one go.
-const CHUNK: usize = 1 << 18;
+/// Numbers above which a tensor is worth a second thread.
+const WORTH_A_THREAD: usize = 1 << 20;
 
 /// A check of one evaluated tensor.
 #[derive(Debug, Clone, Copy)]
@@ -67,11 +66,19 @@ fn scan(array: &Array) -> Option<bool> {
     }
 }
 
-/// No early exit inside a chunk, so that the loop becomes vector instructions.
+/// No early exit, so that the loop becomes vector instructions.
 fn all<T: Copy + Sync>(numbers: &[T], finite: impl Fn(T) -> bool + Sync) -> bool {
-    numbers
-        .par_chunks(CHUNK)
-        .all(|chunk| chunk.iter().fold(true, |ok, x| ok & finite(*x)))
+    let scan = |part: &[T]| part.iter().fold(true, |ok, x| ok & finite(*x));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.min(numbers.len() / WORTH_A_THREAD);
+    if threads < 2 {
+        return scan(numbers);
+    }
+    std::thread::scope(|scope| {
+        let parts = numbers.chunks(numbers.len().div_ceil(threads));
+        let scans: Vec<_> = parts.map(|part| scope.spawn(|| scan(part))).collect();
+        scans.into_iter().all(|scan| scan.join().unwrap_or(false))
+    })
 }
 
 #[cfg(test)]
@@ -94,6 +101,11 @@ mod tests {
                 }
             }
         }
+        let mut numbers = vec![1.0; 3 * WORTH_A_THREAD + 1];
+        let array = |numbers: &[f32]| Array::from_slice(numbers, &[numbers.len() as i32]);
+        assert!(Finite::new().check(&array(&numbers)).unwrap());
+        *numbers.last_mut().unwrap() = f32::NAN;
+        assert!(!Finite::new().check(&array(&numbers)).unwrap());
         let largest = Array::from_slice(&[f32::MAX, f32::MIN, 0.0, -0.0], &[4]);
         assert!(Finite::new().check(&largest).unwrap());
     }

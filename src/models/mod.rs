@@ -5,6 +5,10 @@
 //! from safetensors files or makes random ones. Uses `cache` for one trait
 //! only. Not responsible for tokens' texts, scheduling, sampling or memory.
 
+#[cfg(test)]
+mod bad_config;
+#[cfg(test)]
+mod bad_weights;
 pub mod blocks;
 mod build;
 mod config;
@@ -16,6 +20,8 @@ mod model;
 mod random;
 pub mod spec;
 mod step;
+#[cfg(test)]
+mod test_folder;
 pub mod weights;
 
 pub use config::Config;

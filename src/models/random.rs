@@ -136,10 +136,11 @@ impl Source for RandomSource<'_> {
     fn matrix(&mut self, module: &str, rows: usize, columns: usize) -> Result<Matrix, ModelError> {
         if let Some(affine) = self.affine {
             if columns % affine.group != 0 {
-                let problem = format!("does not suit {module}: {columns} columns");
-                return Err(self
-                    .config
-                    .error(&format!("groups of {}", affine.group), problem));
+                let problem = format!(
+                    "cannot be quantised: groups of {} do not divide its {columns} columns",
+                    affine.group
+                );
+                return Err(self.config.error(module, problem));
             }
             return self.quantised(affine, rows, columns);
         }

@@ -1,0 +1,262 @@
+//! Every way a config.json can be wrong, and the message it earns; and what is
+//! made of sound ones.
+
+use mlx_rs::{Array, error::Exception};
+use serde_json::json;
+
+use super::{Step, inspect, random, test_folder::TestFolder};
+use crate::cache::KvStore;
+
+fn with_config(key: &str, value: serde_json::Value) -> String {
+    let mut folder = TestFolder::new();
+    folder.config[key] = value;
+    folder.written_complaint()
+}
+
+/// Enough of a store for one chunk.
+struct NoPast;
+
+impl KvStore for NoPast {
+    fn update(
+        &mut self,
+        _: usize,
+        _: usize,
+        keys: Array,
+        values: Array,
+    ) -> Result<(Array, Array), Exception> {
+        Ok((keys, values))
+    }
+}
+
+#[test]
+fn a_sound_folder_loads_and_computes() {
+    let folder = TestFolder::new();
+    folder.write();
+    let mut told = Vec::new();
+    let model = super::load(folder.path(), &Default::default(), &mut |p| told.push(p)).unwrap();
+    assert_eq!(told.last(), Some(&1.0));
+    assert!(told.is_sorted(), "{told:?}");
+    let logits = model
+        .forward(&Step::tokens(0, &[1, 2, 3], 0), &mut NoPast)
+        .unwrap();
+    let logits = logits.to_vec_cast::<f32>().unwrap();
+    assert_eq!(logits.len(), 32);
+    assert!(logits.iter().all(|x| x.is_finite()));
+    // Each weight and norm once: 9 matrices of 64 columns and 3 norms, in f32.
+    let numbers = (2 * 32 + 7 * 64) * 64 + 3 * 64;
+    assert_eq!(model.spec().parameters(), numbers);
+    assert_eq!(model.weight_bytes(), 4 * numbers);
+    assert_eq!(model.kv_bytes_per_token(), 2 * 64 * 4);
+    assert_eq!(model.quantisation(), "f32");
+}
+
+#[test]
+fn config_json_is_read_strictly() {
+    let folder = TestFolder::new();
+    assert_eq!(
+        folder.complaint(),
+        "FOLDER/config.json: No such file or directory (os error 2). A model is a folder with \
+         config.json, *.safetensors and tokenizer.json."
+    );
+    let write = |text| std::fs::write(folder.path().join("config.json"), text).unwrap();
+    write("{\n  \"model_type\": \"llama\"\n  \"vocab_size\": 3\n}");
+    assert_eq!(
+        folder.complaint(),
+        "FOLDER/config.json, line 3, column 3: not valid JSON (expected `,` or `}` at line 3 \
+         column 3). Download the file again."
+    );
+    write("[]");
+    assert_eq!(
+        folder.complaint(),
+        "FOLDER/config.json: expected a JSON object, found a list. A model is a folder with \
+         config.json, *.safetensors and tokenizer.json."
+    );
+    write("{}");
+    assert_eq!(
+        folder.complaint(),
+        "FOLDER/config.json: `model_type` is missing."
+    );
+}
+
+#[test]
+fn unknown_families_are_told_the_known_ones() {
+    assert_eq!(
+        with_config("model_type", json!("qwen3_moe")),
+        "FOLDER/config.json: the model family `qwen3_moe` is not supported. Supported: llama, \
+         mistral, qwen2, qwen3. The nearest is qwen3."
+    );
+    assert_eq!(
+        with_config("model_type", json!("mamba")),
+        "FOLDER/config.json: the model family `mamba` is not supported. Supported: llama, \
+         mistral, qwen2, qwen3."
+    );
+}
+
+#[test]
+fn values_that_make_no_sense_are_named() {
+    for (key, value, problem) in [
+        (
+            "vocab_size",
+            json!("many"),
+            "is \"many\": expected a whole number from 1 to 16777216",
+        ),
+        (
+            "hidden_size",
+            json!(0),
+            "is 0: expected a whole number from 1 to 16777216",
+        ),
+        ("hidden_size", json!(null), "is missing"),
+        (
+            "num_hidden_layers",
+            json!(100_000),
+            "is 100000: expected at most 4096",
+        ),
+        (
+            "rms_norm_eps",
+            json!(-1.0),
+            "is -1: expected a number above 0",
+        ),
+        (
+            "tie_word_embeddings",
+            json!(1),
+            "is 1: expected true or false",
+        ),
+        (
+            "num_key_value_heads",
+            json!(3),
+            "is 3: the 2 attention heads cannot be shared among it evenly",
+        ),
+        (
+            "head_dim",
+            json!(15),
+            "is 15: rotary positions need an even size",
+        ),
+        ("rope_theta", json!(0), "is 0: expected a number above 0"),
+        ("rope_scaling", json!([]), "is []: expected an object"),
+        (
+            "layer_types",
+            json!([]),
+            "has 0 entries: expected one for each of the 1 layers",
+        ),
+        (
+            "layer_types",
+            json!(["linear_attention"]),
+            "has the entry \"linear_attention\": expected \"full_attention\" or \"sliding_attention\"",
+        ),
+    ] {
+        let expected = format!("FOLDER/config.json: `{key}` {problem}.");
+        assert_eq!(with_config(key, value), expected);
+    }
+    assert_eq!(
+        with_config("rope_scaling", json!({"rope_type": "longrope"})),
+        "FOLDER/config.json: `rope_scaling.rope_type` is \"longrope\": expected \"default\", \
+         \"linear\", \"dynamic\", \"llama3\" or \"yarn\"."
+    );
+    assert_eq!(
+        with_config("rope_scaling", json!({"type": "linear"})),
+        "FOLDER/config.json: `rope_scaling.factor` is missing."
+    );
+}
+
+#[test]
+fn quantisation_settings_are_read_strictly() {
+    let about = |settings| with_config("quantization", settings);
+    for (settings, problem) in [
+        (json!({"bits": 4}), "group_size` is missing"),
+        (
+            json!({"bits": 7, "group_size": 64}),
+            "bits` asks for 7 bits: expected 2, 3, 4, 5, 6 or 8",
+        ),
+        (
+            json!({"bits": 4, "group_size": 48}),
+            "group_size` asks for groups of 48: expected 32, 64 or 128",
+        ),
+        (
+            json!({"bits": 4, "group_size": 32, "mode": "mxfp4"}),
+            "mode` is \"mxfp4\": expected \"affine\"",
+        ),
+        (
+            json!({"bits": 4, "group_size": 32, "lm_head": {"bits": 4}}),
+            "lm_head.group_size` is missing",
+        ),
+    ] {
+        assert_eq!(
+            about(settings),
+            format!("FOLDER/config.json: `quantization.{problem}.")
+        );
+    }
+    assert_eq!(
+        with_config(
+            "quantization_config",
+            json!({"quant_method": "gptq", "bits": 4})
+        ),
+        "FOLDER/config.json: `quantization_config.quant_method` is \"gptq\": only MLX's affine \
+         quantisation is supported. Look for an MLX version of the model."
+    );
+}
+
+#[test]
+fn inspection_reports_facts_and_problems() {
+    let mut folder = TestFolder::new();
+    folder.write();
+    let facts = inspect(folder.path()).unwrap();
+    assert_eq!(facts.problem, None);
+    assert_eq!(
+        (facts.family.as_str(), facts.quantisation.as_str()),
+        ("llama", "f32")
+    );
+    assert_eq!((facts.layers, facts.kv_heads, facts.head_dim), (1, 2, 32));
+    assert_eq!(
+        (facts.context_length, facts.kv_numbers_per_token),
+        (2048, 128)
+    );
+    assert_eq!(facts.weight_bytes, 4 * facts.parameters);
+
+    folder.config["model_type"] = json!("mixtral");
+    folder.write();
+    let facts = inspect(folder.path()).unwrap();
+    assert_eq!((facts.family.as_str(), facts.parameters), ("mixtral", 0));
+    assert!(facts.weight_bytes > 0);
+    assert_eq!(
+        folder.anonymous(facts.problem.unwrap()),
+        "FOLDER/config.json: the model family `mixtral` is not supported. Supported: llama, \
+         mistral, qwen2, qwen3."
+    );
+}
+
+#[test]
+fn random_weights_follow_the_config() {
+    let mut folder = TestFolder::new();
+    folder.config["dtype"] = json!("float16");
+    folder.write();
+    let config = folder.path().join("config.json");
+    for (bits, storage) in [
+        (None, "f16"),
+        (Some(4), "4-bit g64"),
+        (Some(3), "3-bit g64"),
+    ] {
+        let model = random(&config, bits, &mut |_| {}).unwrap();
+        assert_eq!(model.quantisation(), storage);
+        let logits = model
+            .forward(&Step::tokens(0, &[1, 2], 0), &mut NoPast)
+            .unwrap();
+        let logits = logits.to_vec_cast::<f32>().unwrap();
+        assert_eq!(logits.len(), 32);
+        assert!(logits.iter().all(|x| x.is_finite()));
+        assert!(logits.iter().any(|x| *x != logits[0]), "{logits:?}");
+    }
+    let complaint = |folder: &TestFolder, bits| {
+        folder.anonymous(random(&config, bits, &mut |_| {}).err().unwrap())
+    };
+    assert_eq!(
+        complaint(&folder, Some(7)),
+        "FOLDER/config.json: `bits` asks for 7 bits: expected 2, 3, 4, 5, 6 or 8."
+    );
+    folder.config["intermediate_size"] = json!(96);
+    folder.write();
+    assert_eq!(
+        complaint(&folder, Some(4)),
+        "FOLDER/config.json: `model.layers.0.mlp.down_proj` cannot be quantised: groups of \
+         64 do not divide its 96 columns."
+    );
+}

@@ -135,7 +135,7 @@ impl RandomSource<'_> {
 impl Source for RandomSource<'_> {
     fn matrix(&mut self, module: &str, rows: usize, columns: usize) -> Result<Matrix, ModelError> {
         if let Some(affine) = self.affine {
-            if columns % affine.group != 0 {
+            if !columns.is_multiple_of(affine.group) {
                 let problem = format!(
                     "cannot be quantised: groups of {} do not divide its {columns} columns",
                     affine.group

@@ -72,7 +72,15 @@ pub struct Plan<'a> {
     /// Where one sequence's rows end and the next one's begin.
     pub cuts: Vec<i32>,
     /// The last mask made: layers ask for the same again and again.
-    mask: RefCell<Option<((i32, i32, i32), Array)>>,
+    mask: RefCell<Option<WindowMask>>,
+}
+
+#[derive(Debug)]
+struct WindowMask {
+    rows: i32,
+    keys: i32,
+    window: i32,
+    mask: Array,
 }
 
 impl<'a> Plan<'a> {
@@ -138,10 +146,10 @@ impl<'a> Plan<'a> {
         dtype: Dtype,
     ) -> Result<Array, Exception> {
         let mut kept = self.mask.borrow_mut();
-        if let Some((shape, mask)) = &*kept
-            && *shape == (rows, keys, window)
+        if let Some(kept) = &*kept
+            && (kept.rows, kept.keys, kept.window) == (rows, keys, window)
         {
-            return Ok(mask.clone());
+            return Ok(kept.mask.clone());
         }
         let score = |row: i32, key: i32| {
             let own = keys - rows + row;
@@ -152,7 +160,12 @@ impl<'a> Plan<'a> {
             .flat_map(|row| (0..keys).map(move |key| score(row, key)))
             .collect();
         let mask = Array::from_slice(&scores, &[rows, keys]).as_dtype(dtype)?;
-        *kept = Some(((rows, keys, window), mask.clone()));
+        *kept = Some(WindowMask {
+            rows,
+            keys,
+            window,
+            mask: mask.clone(),
+        });
         Ok(mask)
     }
 }

@@ -106,7 +106,7 @@ impl TestFolder {
 
     /// What loading complains about, the folder's path replaced by FOLDER.
     pub fn complaint(&self) -> String {
-        self.anonymous(self.load().err().expect("loading must fail"))
+        self.anonymous(self.load().map(drop).expect_err("loading must fail"))
     }
 
     /// As [`Self::complaint`], after writing everything.

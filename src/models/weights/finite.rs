@@ -18,7 +18,8 @@ pub struct Finite {
 }
 
 impl Finite {
-    pub fn new() -> Self {
+    /// For the device that models are computed on.
+    pub fn on_device() -> Self {
         Self { gpu: on_gpu() }
     }
 
@@ -95,7 +96,7 @@ mod tests {
                 for dtype in [Dtype::Float32, Dtype::Float16, Dtype::Bfloat16] {
                     let array = array.as_dtype(dtype).unwrap();
                     assert!(
-                        !Finite::new().check(&array).unwrap(),
+                        !Finite::on_device().check(&array).unwrap(),
                         "{bad} at {at}, {dtype:?}"
                     );
                 }
@@ -103,10 +104,10 @@ mod tests {
         }
         let mut numbers = vec![1.0; 3 * WORTH_A_THREAD + 1];
         let array = |numbers: &[f32]| Array::from_slice(numbers, &[numbers.len() as i32]);
-        assert!(Finite::new().check(&array(&numbers)).unwrap());
+        assert!(Finite::on_device().check(&array(&numbers)).unwrap());
         *numbers.last_mut().unwrap() = f32::NAN;
-        assert!(!Finite::new().check(&array(&numbers)).unwrap());
+        assert!(!Finite::on_device().check(&array(&numbers)).unwrap());
         let largest = Array::from_slice(&[f32::MAX, f32::MIN, 0.0, -0.0], &[4]);
-        assert!(Finite::new().check(&largest).unwrap());
+        assert!(Finite::on_device().check(&largest).unwrap());
     }
 }

@@ -51,7 +51,7 @@ impl<'a> FileSource<'a> {
             files,
             quantisation,
             precision,
-            finite: check_finite.then(Finite::new),
+            finite: check_finite.then(Finite::on_device),
             arrays,
             taken: BTreeSet::new(),
             fresh: Vec::new(),

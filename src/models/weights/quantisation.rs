@@ -47,15 +47,19 @@ impl Affine {
     /// # Errors
     /// The problem, when no supported quantisation has these shapes.
     pub fn from_shapes(columns: usize, words: usize, groups: usize) -> Result<Self, String> {
-        if groups == 0 || columns % groups != 0 {
+        if groups == 0 || !columns.is_multiple_of(groups) {
             return Err(format!(
                 "{groups} scales a row do not divide its {columns} columns evenly"
             ));
         }
-        if words * 32 % columns != 0 {
+        // A header may promise any number of words for no rows.
+        let bits = words
+            .checked_mul(32)
+            .filter(|bits| bits.is_multiple_of(columns));
+        let Some(bits) = bits else {
             return Err(format!("{words} words a row do not hold {columns} columns"));
-        }
-        Self::new(words * 32 / columns, columns / groups)
+        };
+        Self::new(bits / columns, columns / groups)
     }
 
     /// 32-bit words of a packed row.

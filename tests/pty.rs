@@ -315,7 +315,9 @@ fn problems_in_files_are_shown_and_nothing_else_breaks() {
     pty.press("\x1b[20~");
     pty.wait_for("Type to search · key map: default");
     pty.press("\x1b");
-    pty.wait("no help", |screen| !screen.contents().contains("key map: default"));
+    pty.wait("no help", |screen| {
+        !screen.contents().contains("key map: default")
+    });
     pty.press("\x11");
     pty.wait_for("Quit Maquette?");
     pty.press("y");

@@ -13,49 +13,61 @@ use crate::tui::{
     units,
 };
 
+/// Narrower tables keep only what changes.
+const WIDE: u16 = 64;
+
+/// A column: its name, its width, whether it holds numbers, its value.
+type Column = (&'static str, u16, bool, fn(&RunningRequest) -> String);
+
+const COLUMNS: [Column; 7] = [
+    ("request", 8, false, |r| r.id.to_string()),
+    ("state", 9, false, |r| r.state.to_owned()),
+    ("tokens", 8, true, |r| {
+        units::count(r.completion_tokens as u64)
+    }),
+    ("tok/s", 8, true, |r| units::rate(r.tokens_per_second)),
+    ("prompt", 8, true, |r| units::count(r.prompt_tokens as u64)),
+    ("cached", 8, true, |r| {
+        units::percent(r.cached_tokens as u64, r.prompt_tokens as u64)
+    }),
+    ("age", 10, true, |r| units::duration(r.age)),
+];
+
 pub fn draw(frame: &mut Frame, area: Rect, stats: &EngineStats, theme: &Theme) {
     if area.height < 2 {
         return;
     }
-    let names = [
-        "request", "state", "prompt", "cached", "tokens", "tok/s", "age",
-    ];
-    let header = Row::new(names.iter().enumerate().map(|(column, name)| {
-        // Numbers stand at the right of their columns, and so do their names.
-        aligned((*name).to_owned(), column > 1)
-    }));
+    let columns = if area.width < WIDE {
+        &COLUMNS[..4]
+    } else {
+        &COLUMNS[..]
+    };
+    let header = columns
+        .iter()
+        .map(|(name, _, right, _)| aligned((*name).to_owned(), *right));
+    let row = |request: &RunningRequest| {
+        let cell = |column: &Column| aligned(column.3(request), column.2);
+        Row::new(columns.iter().map(cell).collect::<Vec<_>>())
+    };
     let mut rows: Vec<Row> = stats.running.iter().map(row).collect();
     if stats.waiting > 0 {
-        let text = format!("{} waiting", stats.waiting);
-        rows.push(Row::new([Cell::new(""), Cell::new(text)]).style(theme.muted));
+        let text = format!("{} more", stats.waiting);
+        let cells = [Cell::new(text), Cell::new("waiting")];
+        rows.push(Row::new(cells).style(theme.muted));
     }
     if rows.is_empty() {
-        let idle = Row::new([Cell::new("none"), Cell::new("")]);
-        rows.push(idle.style(theme.muted));
+        rows.push(Row::new([Cell::new("none")]).style(theme.muted));
     }
-    let widths = [8, 10, 8, 8, 8, 8, 10].map(Constraint::Length);
-    let table = Table::new(rows, widths).header(header.style(theme.heading));
+    let widths = columns
+        .iter()
+        .map(|(_, width, ..)| Constraint::Length(*width));
+    let table = Table::new(rows, widths).header(Row::new(header).style(theme.heading));
     let area = Rect {
         x: area.x + 1,
         width: area.width.saturating_sub(1),
         ..area
     };
     frame.render_widget(table, area);
-}
-
-fn row(request: &RunningRequest) -> Row<'static> {
-    Row::new([
-        aligned(request.id.to_string(), false),
-        aligned(request.state.to_owned(), false),
-        aligned(units::count(request.prompt_tokens as u64), true),
-        aligned(
-            units::percent(request.cached_tokens as u64, request.prompt_tokens as u64),
-            true,
-        ),
-        aligned(units::count(request.completion_tokens as u64), true),
-        aligned(units::rate(request.tokens_per_second), true),
-        aligned(units::duration(request.age), true),
-    ])
 }
 
 fn aligned(text: String, right: bool) -> Cell<'static> {

@@ -155,6 +155,8 @@ actions! {
         ChatList "chat.list" "chats" ["ctrl-o"] "Show or hide the list of chats.";
         ChatThinking "chat.thinking" "thinking" ["ctrl-t"] "Let the model think before it answers, or not.";
         ChatTools "chat.tools" "tools on/off" ["alt-t"] "Offer the MCP tools to the model, or not.";
+        ChatToolAllow "chat.tool.allow" "allow" ["alt-y"] "Allow the tool call that the model asks for, and run it.";
+        ChatToolRefuse "chat.tool.refuse" "refuse" ["alt-x"] "Refuse the tool call that the model asks for.";
         ChatScrollUp "chat.scroll.up" "scroll up" ["pageup"] "Scroll the conversation up by a page.";
         ChatScrollDown "chat.scroll.down" "scroll down" ["pagedown"] "Scroll the conversation down by a page.";
         ChatScrollEnd "chat.scroll.end" "to the end" ["alt-g"] "Jump to the end of the conversation and follow it.";
@@ -168,8 +170,9 @@ actions! {
     }
     Transcript {
         ChatCompose "chat.compose" "write" ["i"] "Go back to writing.";
-        ChatCopy "chat.copy" "copy" ["y"] "Copy the selected message.";
-        ChatCopyCode "chat.copy.code" "copy code" ["c"] "Copy a code block of the selected message.";
+        ChatCopy "chat.copy" "copy" ["y"] "Copy the selected message, or one of the code blocks in sight by its letter.";
+        ChatFindNext "chat.find.next" "next" ["n"] "Go to the next message with the text searched for.";
+        ChatFindPrevious "chat.find.previous" "previous" ["N"] "Go to the previous message with the text searched for.";
         ChatEdit "chat.edit" "edit" ["e"] "Edit the selected message and answer it anew, in a branch.";
         ChatRegenerate "chat.regenerate" "again" ["r"] "Answer anew, in a branch.";
         ChatBranchPrevious "chat.branch.previous" "previous branch" ["["] "Show the previous branch at the selected message.";

@@ -159,6 +159,10 @@ pub enum Effect {
     OpenChat(String),
     SaveChat(Box<Conversation>),
     DeleteChat(String),
+    RenameChat {
+        id: String,
+        title: String,
+    },
 
     /// Put text into the clipboard.
     Copy(String),

@@ -139,6 +139,8 @@ impl Cell {
     }
 
     pub fn push(&mut self, text: &str) {
+        // With the first word the thought is over.
+        self.version += u64::from(self.body.is_empty());
         self.body.push(text);
     }
 
@@ -283,7 +285,10 @@ impl Cell {
             Kind::Answer => roles.model,
             Kind::System => roles.muted,
         };
-        let summary = self.thought.as_ref().map(thought_summary);
+        let summary = self
+            .thought
+            .as_ref()
+            .map(|thought| thought_summary(thought, self.body.is_empty()));
         // The first line stands two cells further left than the others.
         let room = width + 2;
         let right = [summary.clone().unwrap_or_default(), self.note.clone()];
@@ -417,12 +422,13 @@ impl Cell {
     }
 }
 
-fn thought_summary(thought: &Thought) -> String {
+fn thought_summary(thought: &Thought, alone: bool) -> String {
     let mark = if thought.open { "▾" } else { "▸" };
     let tokens = thought.tokens;
     match thought.elapsed {
         Some(time) => format!("{mark} thought for {} ({tokens} tokens)", seconds(time)),
-        None => format!("{mark} thinking ({tokens} tokens)"),
+        None if alone => format!("{mark} thinking ({tokens} tokens)"),
+        None => format!("{mark} thought ({tokens} tokens)"),
     }
 }
 

@@ -1,0 +1,609 @@
+//! The chat pane: the conversation, the composer, the list of chats. Turns keys
+//! and events into changes of the conversation and of what is shown of it.
+//!
+//! `turn` asks for answers and takes them in, `calls` runs the tools that a
+//! model asks for, `cells` makes messages into cells, `chats` is the list, `draw`
+//! the picture.
+//!
+//! Invariants: while an answer is being made the conversation is not changed
+//! otherwise; no tool runs that the user has not allowed.
+
+mod calls;
+mod cells;
+mod chats;
+mod copy;
+mod draw;
+mod style;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::{Frame, layout::Rect};
+
+use crate::tui::{
+    action::{Action, Context},
+    composer::Composer,
+    field::Field,
+    markdown::Highlighter,
+    message::{Effect, Message, Notice},
+    overlay::{Overlay, Prompt},
+    pane::{Pane, PaneId},
+    state::Shared,
+    theme::Theme,
+    transcript::{Kind, Transcript},
+    types::*,
+};
+use calls::Calls;
+use chats::ChatList;
+use copy::Labels;
+use style::Dress;
+use turn::Turn;
+
+/// The part of the pane that has the keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Composer,
+    Transcript,
+    Chats,
+}
+
+/// See the module's description.
+pub struct ChatPane {
+    conversation: Conversation,
+    transcript: Transcript,
+    composer: Composer,
+    part: Part,
+    chats: ChatList,
+    turn: Option<Turn>,
+    turns: u64,
+    calls: Calls,
+    /// Whether the model is to think; `None` leaves it to the model.
+    thinking: Option<bool>,
+    offers_tools: bool,
+    /// The message that the composer's text will replace, in a branch.
+    editing: Option<NodeId>,
+    /// Labels to choose what to copy by.
+    copying: Option<Labels>,
+    /// The field in which a search is typed, and what was searched for.
+    find: Option<Field>,
+    needle: String,
+    /// The message to delete when the key is pressed once more.
+    deleting: Option<NodeId>,
+    dress: Dress,
+}
+
+impl Default for ChatPane {
+    fn default() -> Self {
+        Self {
+            conversation: Conversation::new(""),
+            transcript: Transcript::default(),
+            composer: Composer::default(),
+            part: Part::default(),
+            chats: ChatList::default(),
+            turn: None,
+            turns: 0,
+            calls: Calls::default(),
+            thinking: None,
+            offers_tools: false,
+            editing: None,
+            copying: None,
+            find: None,
+            needle: String::new(),
+            deleting: None,
+            dress: Dress::default(),
+        }
+    }
+}
+
+impl ChatPane {
+    /// Colours code in the background from now on.
+    pub fn set_highlighter(&mut self, highlighter: Highlighter) {
+        self.transcript.set_highlighter(highlighter);
+    }
+
+    /// The system prompt of new chats.
+    pub fn set_system_prompt(&mut self, prompt: &str) {
+        if self.conversation.is_empty() {
+            self.conversation.system_prompt = prompt.to_owned();
+        }
+        self.chats.system_prompt = prompt.to_owned();
+    }
+
+    /// Puts text into the composer, at its cursor.
+    pub fn on_insert(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
+        self.part = Part::Composer;
+        self.composer.paste(text);
+        Vec::new()
+    }
+
+    fn send(&mut self, shared: &Shared) -> Vec<Effect> {
+        if self.turn.is_some() {
+            return notify("An answer is being made. Stop it, or wait until it is there.");
+        }
+        if self.composer.message().trim().is_empty() {
+            return Vec::new();
+        }
+        let text = self.composer.take();
+        let mut effects = self.abandon_calls();
+        let message = ChatMessage::new(Role::User, text.trim_matches('\n'));
+        match self.editing.take() {
+            Some(id) => {
+                if self.conversation.edit(id, message.clone()).is_err() {
+                    self.conversation.push(message);
+                }
+                self.rebuild();
+            }
+            None => {
+                let id = self.conversation.push(message);
+                if let Some(node) = self.conversation.node(id) {
+                    self.transcript
+                        .push(cells::message(node, None, &self.conversation));
+                }
+            }
+        }
+        self.transcript.select(None);
+        self.transcript.to_end();
+        effects.extend(self.ask(shared));
+        effects.push(self.save());
+        effects
+    }
+
+    fn save(&self) -> Effect {
+        Effect::SaveChat(Box::new(self.conversation.clone()))
+    }
+
+    /// Shows the conversation as it is now.
+    fn rebuild(&mut self) {
+        self.transcript.replace(cells::all(&self.conversation));
+    }
+
+    fn open(&mut self, conversation: Conversation) {
+        self.conversation = conversation;
+        self.editing = None;
+        self.calls = Calls::default();
+        self.transcript.replace(Vec::new());
+        for node in self.conversation.path() {
+            if node.message.role == Role::User {
+                self.composer.remember(&node.message.content);
+            }
+        }
+        self.rebuild();
+        self.transcript.to_end();
+        self.part = Part::Composer;
+        self.chats.open = false;
+    }
+
+    fn new_chat(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.busy() {
+            return effects;
+        }
+        self.open(Conversation::new(self.chats.system_prompt.clone()));
+        Vec::new()
+    }
+
+    /// A notice when an answer is being made, which must not be disturbed.
+    fn busy(&self) -> Option<Vec<Effect>> {
+        self.turn.as_ref().map(|_| notify("Stop the answer first."))
+    }
+
+    /// The message that an action on the transcript means: the selected one, or
+    /// the last of this role.
+    fn target(&self, role: Role) -> Option<NodeId> {
+        let kind = if role == Role::User {
+            Kind::User
+        } else {
+            Kind::Answer
+        };
+        let selected = self.transcript.selected().map(|cell| cell.id);
+        let cells = self.transcript.cells();
+        let end = selected.and_then(|id| cells.iter().position(|c| c.id == id));
+        let until = end.map_or(cells.len(), |at| at + 1);
+        let cell = cells[..until].iter().rev().find(|cell| cell.kind == kind)?;
+        self.conversation.node(NodeId(cell.id)).map(|node| node.id)
+    }
+
+    fn edit(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.busy() {
+            return effects;
+        }
+        let Some(id) = self.target(Role::User) else {
+            return Vec::new();
+        };
+        if let Some(node) = self.conversation.node(id) {
+            self.composer.set(&node.message.content);
+            self.editing = Some(id);
+            self.part = Part::Composer;
+            self.transcript.select(Some(id.0));
+        }
+        Vec::new()
+    }
+
+    fn regenerate(&mut self, shared: &Shared) -> Vec<Effect> {
+        if let Some(effects) = self.busy() {
+            return effects;
+        }
+        let mut effects = self.abandon_calls();
+        // The question whose answer is wanted anew: what stands before the answer.
+        let user = match self.transcript.selected().map(|cell| cell.kind) {
+            // One that failed at once is no message; its question is the last.
+            Some(Kind::Answer) => match self
+                .transcript
+                .selected()
+                .and_then(|c| self.conversation.node(NodeId(c.id)))
+            {
+                Some(answer) => answer.parent,
+                None => self.conversation.active(),
+            },
+            _ => self.target(Role::User),
+        };
+        let Some(user) = user else { return effects };
+        if self.conversation.branch(user).is_ok() {
+            self.rebuild();
+            self.transcript.select(None);
+            self.transcript.to_end();
+            effects.extend(self.ask(shared));
+        }
+        effects
+    }
+
+    fn switch_branch(&mut self, step: isize) -> Vec<Effect> {
+        if let Some(effects) = self.busy() {
+            return effects;
+        }
+        let selected = self.transcript.selected().map(|cell| NodeId(cell.id));
+        let node = selected.or_else(|| self.conversation.active());
+        let Some(shown) = node.and_then(|id| self.conversation.switch(id, step).ok()) else {
+            return Vec::new();
+        };
+        self.calls = Calls::default();
+        self.rebuild();
+        self.transcript.select(Some(shown.0));
+        vec![self.save()]
+    }
+
+    /// Asks by a notice first; the second press deletes.
+    fn delete(&mut self) -> Vec<Effect> {
+        if let Some(effects) = self.busy() {
+            return effects;
+        }
+        let Some(id) = self.transcript.selected().map(|cell| NodeId(cell.id)) else {
+            return Vec::new();
+        };
+        if self.deleting != Some(id) {
+            self.deleting = Some(id);
+            return notify("Press the key once more to delete this message and what follows it.");
+        }
+        self.deleting = None;
+        self.calls = Calls::default();
+        if self.conversation.delete(id).is_err() {
+            return Vec::new();
+        }
+        self.rebuild();
+        self.transcript.select_last();
+        vec![self.save()]
+    }
+
+    fn next_part(&mut self, step: isize, shared: &Shared) {
+        let mut parts = vec![Part::Composer, Part::Transcript];
+        if self.chats.shown(self.dress.width, shared) {
+            parts.push(Part::Chats);
+        }
+        let at = parts
+            .iter()
+            .position(|part| *part == self.part)
+            .unwrap_or(0) as isize;
+        let next = parts[(at + step).rem_euclid(parts.len() as isize) as usize];
+        self.enter(next, shared);
+    }
+
+    fn enter(&mut self, part: Part, shared: &Shared) {
+        self.part = part;
+        match part {
+            Part::Composer => self.transcript.select(None),
+            Part::Transcript if self.transcript.selected().is_none() => {
+                self.transcript.select_last()
+            }
+            Part::Transcript => {}
+            Part::Chats => self.chats.select(&self.conversation.id, shared),
+        }
+    }
+
+    /// One level back: the innermost thing that is open closes.
+    fn back(&mut self, shared: &Shared) {
+        if self.copying.take().is_some() || self.find.take().is_some() {
+            return;
+        }
+        if self.part == Part::Chats {
+            self.chats.open = false;
+        }
+        if self.part == Part::Composer && self.editing.take().is_some() {
+            self.composer.set("");
+            self.transcript.select(None);
+        }
+        self.enter(Part::Composer, shared);
+    }
+
+    fn toggle_list(&mut self, shared: &Shared) {
+        if self.chats.toggle(self.dress.width, shared) {
+            self.enter(Part::Chats, shared);
+        } else if self.part == Part::Chats {
+            self.enter(Part::Composer, shared);
+        }
+    }
+
+    fn list_action(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        if self.part == Part::Chats {
+            self.chats.step(action, shared);
+            return Vec::new();
+        }
+        match action {
+            Action::ListUp => self.transcript.select_by(-1),
+            Action::ListDown => self.transcript.select_by(1),
+            Action::ListPageUp => self.transcript.page(-1),
+            Action::ListPageDown => self.transcript.page(1),
+            Action::ListFirst => self.transcript.to_start(),
+            Action::ListLast => {
+                self.transcript.to_end();
+                self.transcript.select_last();
+            }
+            Action::ListFilter => self.find = Some(Field::default()),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn search(&mut self, back: bool) -> Vec<Effect> {
+        if self.needle.is_empty() || self.transcript.find(&self.needle, back) {
+            return Vec::new();
+        }
+        notify(format!("There is no \"{}\" in this chat.", self.needle))
+    }
+
+    fn chats_action(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        let Some(chat) = self.chats.selected(shared).cloned() else {
+            return Vec::new();
+        };
+        match action {
+            Action::ChatsOpen => match self.busy() {
+                Some(effects) => effects,
+                None => vec![Effect::OpenChat(chat.id)],
+            },
+            Action::ChatsRename => vec![Effect::Open(Overlay::Prompt(Prompt {
+                title: "Rename the chat".into(),
+                question: "New title".into(),
+                field: Field::new(chat.title),
+                subject: chat.id,
+                then: |id, title| {
+                    vec![Effect::RenameChat {
+                        id: id.to_owned(),
+                        title: title.to_owned(),
+                    }]
+                },
+            }))],
+            Action::ChatsDelete => self.chats.ask_to_delete(&chat),
+            _ => Vec::new(),
+        }
+    }
+
+    fn toggle_tools(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.offers_tools = !self.offers_tools;
+        match (self.offers_tools, calls::offers(shared).len()) {
+            (false, _) => notify("Tools are not offered to the model."),
+            (true, 0) => notify("Tools will be offered once a server in the tools pane is ready."),
+            (true, count) => notify(format!(
+                "{count} tools are offered; each call asks you first."
+            )),
+        }
+    }
+
+    fn toggle_thinking(&mut self) -> Vec<Effect> {
+        self.thinking = match self.thinking {
+            None => Some(true),
+            Some(true) => Some(false),
+            Some(false) => None,
+        };
+        notify(match self.thinking {
+            None => "The model's own way decides whether it thinks first.",
+            Some(true) => "The model thinks before it answers.",
+            Some(false) => "The model answers without thinking first.",
+        })
+    }
+}
+
+fn notify(text: impl Into<String>) -> Vec<Effect> {
+    vec![Effect::Notify(Notice::info(text))]
+}
+
+impl Pane for ChatPane {
+    fn id(&self) -> PaneId {
+        PaneId::Chat
+    }
+
+    fn contexts(&self) -> Vec<Context> {
+        if self.copying.is_some() {
+            return Vec::new();
+        }
+        if self.find.is_some() {
+            return vec![Context::Filter];
+        }
+        match self.part {
+            Part::Composer => vec![Context::Composer, Context::Chat],
+            Part::Transcript => vec![Context::Transcript, Context::List, Context::Chat],
+            Part::Chats => vec![Context::Chats, Context::List, Context::Chat],
+        }
+    }
+
+    fn typing(&self) -> bool {
+        self.part == Part::Composer || self.find.is_some() || self.copying.is_some()
+    }
+
+    fn on_action(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        if action != Action::ChatDeleteMessage {
+            self.deleting = None;
+        }
+        match action {
+            Action::Back => self.back(shared),
+            Action::FocusNext => self.next_part(1, shared),
+            Action::FocusPrevious => self.next_part(-1, shared),
+            Action::ChatSend => return self.send(shared),
+            Action::ChatNewLine => self.composer.newline(),
+            Action::ChatHistoryPrevious => drop(self.composer.history_previous()),
+            Action::ChatHistoryNext => drop(self.composer.history_next()),
+            Action::ChatEditor => return vec![Effect::Edit(self.composer.message())],
+            Action::ChatNew => return self.new_chat(),
+            Action::ChatList => self.toggle_list(shared),
+            Action::ChatThinking => return self.toggle_thinking(),
+            Action::ChatTools => return self.toggle_tools(shared),
+            Action::ChatToolAllow => return self.allow_call(),
+            Action::ChatToolRefuse => return self.refuse_call(shared),
+            Action::ChatScrollUp => self.transcript.page(-1),
+            Action::ChatScrollDown => self.transcript.page(1),
+            Action::ChatScrollEnd => self.transcript.to_end(),
+            Action::ChatCompose => self.enter(Part::Composer, shared),
+            Action::ChatCopy => return self.copy(),
+            Action::ChatEdit => return self.edit(),
+            Action::ChatRegenerate => return self.regenerate(shared),
+            Action::ChatBranchPrevious => return self.switch_branch(-1),
+            Action::ChatBranchNext => return self.switch_branch(1),
+            Action::ChatFold => {
+                if let Some(id) = self.transcript.selected().map(|cell| cell.id)
+                    && let Some(cell) = self.transcript.cell_mut(id)
+                {
+                    cell.toggle_fold();
+                }
+            }
+            Action::ChatDeleteMessage => return self.delete(),
+            Action::ChatFindNext => return self.search(false),
+            Action::ChatFindPrevious => return self.search(true),
+            Action::FilterApply => {
+                self.needle = self
+                    .find
+                    .take()
+                    .map_or(String::new(), |field| field.text().to_owned());
+                self.transcript.select(None);
+                return self.search(true);
+            }
+            Action::FilterClear => self.find = None,
+            Action::ChatsOpen | Action::ChatsRename | Action::ChatsDelete => {
+                return self.chats_action(action, shared);
+            }
+            _ => return self.list_action(action, shared),
+        }
+        Vec::new()
+    }
+
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Vec<Effect> {
+        self.deleting = None;
+        if let Some(labels) = self.copying.take() {
+            return self.copy_label(key, labels);
+        }
+        if let Some(field) = &mut self.find {
+            field.on_key(key);
+            return Vec::new();
+        }
+        if self.part != Part::Composer {
+            return Vec::new();
+        }
+        if let Some(question) = self.example(key, shared) {
+            self.composer.set(question);
+            return Vec::new();
+        }
+        self.composer.on_key(key);
+        Vec::new()
+    }
+
+    fn on_paste(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
+        match &mut self.find {
+            Some(field) => field.insert(text),
+            None => {
+                self.part = Part::Composer;
+                self.composer.paste(text);
+            }
+        }
+        Vec::new()
+    }
+
+    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
+        match message {
+            Message::AnswerStarted { turn, model } => self.started(*turn, model),
+            Message::Answer { turn, events } => return self.answer(*turn, events, shared),
+            Message::ToolCalled { call, result } => return self.called(*call, result, shared),
+            Message::ChatOpened(conversation) if self.turn.is_none() => {
+                self.open((**conversation).clone())
+            }
+            Message::ChatDeleted(id) if *id == self.conversation.id && self.turn.is_none() => {
+                return self.new_chat();
+            }
+            Message::Chats(_) => self.chats.clamp(shared),
+            Message::Edited(text) => {
+                self.part = Part::Composer;
+                self.composer.set(text.trim_end());
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn stop(&mut self, _shared: &Shared) -> Option<Vec<Effect>> {
+        self.stop_turn().or_else(|| self.stop_calls())
+    }
+
+    fn animated(&self, _shared: &Shared) -> bool {
+        self.transcript.waits()
+    }
+
+    fn draw(&mut self, frame: &mut Frame, area: Rect, theme: &Theme, shared: &Shared) {
+        self.draw_pane(frame, area, theme, shared);
+    }
+
+    fn hints(&self, _shared: &Shared) -> Vec<Action> {
+        if self.find.is_some() {
+            return vec![Action::FilterApply, Action::FilterClear];
+        }
+        let mut hints = Vec::new();
+        if self.calls.asking() {
+            hints.extend([Action::ChatToolAllow, Action::ChatToolRefuse]);
+        }
+        if self.turn.is_some() {
+            hints.push(Action::Stop);
+        }
+        hints.extend(match self.part {
+            Part::Composer => [
+                Action::ChatSend,
+                Action::ChatNewLine,
+                Action::FocusNext,
+                Action::ChatNew,
+                Action::ChatList,
+                Action::ChatThinking,
+                Action::ChatTools,
+            ]
+            .as_slice(),
+            Part::Transcript => &[
+                Action::ChatCopy,
+                Action::ChatEdit,
+                Action::ChatRegenerate,
+                Action::ChatFold,
+                Action::ListFilter,
+                Action::ChatCompose,
+            ],
+            Part::Chats => &[
+                Action::ChatsOpen,
+                Action::ChatsRename,
+                Action::ChatsDelete,
+                Action::ChatNew,
+            ],
+        });
+        hints
+    }
+}
+
+/// Whether a key is this digit, without modifiers.
+fn digit(key: KeyEvent) -> Option<usize> {
+    match key.code {
+        KeyCode::Char(c) if key.modifiers.is_empty() => c.to_digit(10).map(|d| d as usize),
+        _ => None,
+    }
+}

@@ -221,6 +221,8 @@ actions! {
         ToolsRestart "tools.restart" "restart" ["R"] "Restart the selected server.";
         ToolsReload "tools.reload" "reload" ["L"] "Read mcp.json again.";
         ToolsCopy "tools.copy" "copy" ["y"] "Copy the result.";
+        ToolsOlder "tools.older" "older" ["["] "Show the result of the call before.";
+        ToolsNewer "tools.newer" "newer" ["]"] "Show the result of the call after.";
         ToolsInsert "tools.insert" "to chat" ["i"] "Insert the result in the chat's message.";
     }
     Filter {
@@ -230,6 +232,7 @@ actions! {
     Form {
         FormSubmit "form.submit" "call" ["enter", "alt-enter"] "Submit the form.";
         FormNext "form.next" "next field" ["down", "tab"] "Go to the next field.";
+        FormRaw "form.json" "as JSON" ["alt-j"] "Type all arguments as JSON, or field by field again.";
         FormPrevious "form.previous" "previous field" ["up", "shift-tab"] "Go to the previous field.";
     }
     Overlay {

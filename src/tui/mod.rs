@@ -26,6 +26,7 @@ pub mod transcript;
 pub mod types;
 pub mod units;
 pub mod update;
+pub mod widgets;
 pub mod view;
 
 use std::{io, path::PathBuf, sync::Arc};

@@ -358,10 +358,11 @@ impl ChatPane {
     }
 }
 
-/// Such as `812`, `1.2k`, `41k`.
-pub(super) fn tokens(count: usize) -> String {
+/// Such as `812`, `1.2k`, `41k`; lengths of contexts are round in powers of two.
+pub(in crate::tui::panes) fn tokens(count: usize) -> String {
     match count {
         0..1000 => count.to_string(),
+        _ if count.is_multiple_of(1024) => format!("{}k", count / 1024),
         1000..10_000 => format!("{:.1}k", count as f64 / 1000.0).replace(".0k", "k"),
         10_000..1_000_000 => format!("{}k", count / 1000),
         _ => format!("{:.1}M", count as f64 / 1e6),

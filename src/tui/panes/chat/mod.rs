@@ -41,6 +41,8 @@ use copy::Labels;
 use style::Dress;
 use turn::Turn;
 
+pub(super) use draw::tokens;
+
 /// The part of the pane that has the keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Part {

@@ -1,0 +1,7 @@
+//! Small parts that several panes draw with.
+
+mod list;
+mod numbers;
+
+pub use list::Cursor;
+pub use numbers::{bytes, grouped, parameters, speed};

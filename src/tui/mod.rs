@@ -26,8 +26,8 @@ pub mod transcript;
 pub mod types;
 pub mod units;
 pub mod update;
-pub mod widgets;
 pub mod view;
+pub mod widgets;
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -35,6 +35,7 @@ use tokio::sync::mpsc;
 
 use effects::Executor;
 use keymap::file as keymaps;
+use markdown::Highlighter;
 use message::{Message, Notice};
 use runtime::{Folders, Runtime};
 use state::State;
@@ -69,7 +70,11 @@ pub async fn run(workstation: Workstation) -> Result<(), TuiError> {
     let (sender, messages) = mpsc::channel(MESSAGES);
     let depth = Depth::detect();
     let terminal = Terminal::enter()?;
-    let (state, problems) = first_state(&workstation, depth, terminal.size()?);
+    let (mut state, problems) = first_state(&workstation, depth, terminal.size()?);
+    let wake = sender.clone();
+    // When the queue is full a frame comes anyway.
+    let highlighter = Highlighter::background(move || drop(wake.try_send(Message::Beat)));
+    state.panes.chat.set_highlighter(highlighter);
     let mut runtime = Runtime {
         state,
         terminal,
@@ -112,6 +117,9 @@ fn first_state(workstation: &Workstation, depth: Depth, size: (u16, u16)) -> (St
         size,
     );
     state.themes = themes::names(&paths.themes);
+    let prompt = &settings.chat.system_prompt;
+    state.panes.chat.set_system_prompt(prompt);
+    state.panes.tools.set_config(paths.mcp_json.clone());
     (state, problems)
 }
 

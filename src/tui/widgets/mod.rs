@@ -4,4 +4,4 @@ mod list;
 mod numbers;
 
 pub use list::Cursor;
-pub use numbers::{bytes, grouped, parameters, speed};
+pub use numbers::{parameters, speed};

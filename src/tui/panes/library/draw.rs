@@ -15,7 +15,8 @@ use crate::tui::{
     text::{fit, pad_left, pad_right, sanitise, sanitise_line, text_width, wrap_text},
     theme::Theme,
     types::*,
-    widgets::{bytes, grouped, parameters},
+    units::{bytes, count},
+    widgets::parameters,
 };
 
 /// From this width on every column is shown.
@@ -380,7 +381,7 @@ fn model_facts(model: &ModelEntry) -> String {
     let yes = |it: bool| if it { "yes" } else { "no" };
     let mut parts = Vec::new();
     if model.context_length > 0 {
-        parts.push(format!("context {}", grouped(model.context_length)));
+        parts.push(format!("context {}", count(model.context_length as u64)));
     }
     match model.template.present {
         true => parts.push(format!(

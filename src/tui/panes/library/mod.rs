@@ -21,7 +21,8 @@ use crate::tui::{
     state::Shared,
     theme::Theme,
     types::*,
-    widgets::{Cursor, bytes},
+    units::bytes,
+    widgets::Cursor,
 };
 use rows::{Row, Sort};
 

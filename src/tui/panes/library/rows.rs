@@ -1,10 +1,6 @@
 //! The lines of the table: which, in which order, and what each column says.
 
-use crate::tui::{
-    state::Shared,
-    types::*,
-    widgets::{bytes, speed},
-};
+use crate::tui::{state::Shared, types::*, units::bytes, widgets::speed};
 
 /// A model that is here, or one on its way.
 #[derive(Debug, Clone, Copy)]

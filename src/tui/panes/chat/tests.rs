@@ -17,8 +17,8 @@ fn screen() -> Screen {
     screen
 }
 
-fn model(id: &str) -> LoadedModel {
-    LoadedModel {
+fn model(id: &str) -> ModelInUse {
+    ModelInUse {
         id: id.into(),
         family: "qwen3".into(),
         quantisation: "8-bit g64".into(),

@@ -2,9 +2,11 @@
 //!
 //! Pure data and pure functions; the store keeps it, the workstation answers.
 //!
-//! Invariants: a node's parent comes before it in `nodes`; the active leaf is
-//! a node of the tree, or `None` exactly when the tree is empty; ids are
-//! unique and never used again.
+//! Invariants: a node's parent comes before it in `nodes`; the active message
+//! is a node of the tree, or `None`, which begins anew; ids are unique among
+//! all processes, so that two that write to one chat only add branches.
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,13 @@ use crate::text::conversation::{Message, Role};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeId(pub u64);
+
+impl NodeId {
+    /// Random, and small enough for a database's signed numbers.
+    fn fresh() -> Self {
+        Self((uuid::Uuid::new_v4().as_u128() as u64) >> 1)
+    }
+}
 
 /// A message with its place in the tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +68,9 @@ pub struct Conversation {
     pub updated: DateTime<Utc>,
     nodes: Vec<Node>,
     active: Option<NodeId>,
-    next: u64,
+    /// What no store has yet.
+    unsaved: HashSet<NodeId>,
+    removed: Vec<NodeId>,
 }
 
 /// Why a tree could not be changed.
@@ -85,7 +96,8 @@ impl Conversation {
             updated: now,
             nodes: Vec::new(),
             active: None,
-            next: 1,
+            unsaved: HashSet::new(),
+            removed: Vec::new(),
         }
     }
 
@@ -96,7 +108,7 @@ impl Conversation {
         nodes: Vec<Node>,
         active: Option<NodeId>,
     ) -> Result<Self, TreeError> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for node in &nodes {
             if node.parent.is_some_and(|parent| !seen.contains(&parent)) {
                 let reason = format!("message {} has no parent", node.id.0);
@@ -108,7 +120,6 @@ impl Conversation {
             }
         }
         let last = nodes.last().map(|node| node.id);
-        let highest = seen.iter().map(|id| id.0).max().unwrap_or(0);
         Ok(Self {
             id: head.id,
             custom_title: head.custom_title,
@@ -117,7 +128,8 @@ impl Conversation {
             updated: head.updated,
             active: active.filter(|id| seen.contains(id)).or(last),
             nodes,
-            next: head.next.max(highest + 1),
+            unsaved: HashSet::new(),
+            removed: Vec::new(),
         })
     }
 
@@ -131,11 +143,6 @@ impl Conversation {
         self.active
     }
 
-    /// The id that the next message will get.
-    pub fn next_id(&self) -> u64 {
-        self.next
-    }
-
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -147,6 +154,7 @@ impl Conversation {
     /// For a message that is being streamed. Its place cannot be changed.
     pub fn message_mut(&mut self, id: NodeId) -> Option<&mut Message> {
         let node = self.nodes.iter_mut().find(|node| node.id == id)?;
+        self.unsaved.insert(id);
         Some(&mut node.message)
     }
 
@@ -154,6 +162,7 @@ impl Conversation {
     pub fn set_answer(&mut self, id: NodeId, facts: AnswerFacts) -> Result<(), TreeError> {
         let node = self.nodes.iter_mut().find(|node| node.id == id);
         node.ok_or(TreeError::NoNode(id))?.answer = Some(facts);
+        self.unsaved.insert(id);
         self.updated = Utc::now();
         Ok(())
     }
@@ -254,13 +263,15 @@ impl Conversation {
     /// becomes active.
     pub fn delete(&mut self, id: NodeId) -> Result<(), TreeError> {
         let parent = self.node(id).ok_or(TreeError::NoNode(id))?.parent;
-        let mut gone = std::collections::HashSet::from([id]);
+        let mut gone = HashSet::from([id]);
         for node in &self.nodes {
             if node.parent.is_some_and(|parent| gone.contains(&parent)) {
                 gone.insert(node.id);
             }
         }
         self.nodes.retain(|node| !gone.contains(&node.id));
+        self.unsaved.retain(|id| !gone.contains(id));
+        self.removed.push(id);
         if self.active.is_some_and(|active| gone.contains(&active)) {
             let sibling = self.nodes.iter().rev().find(|node| node.parent == parent);
             self.active = sibling.map(|node| self.newest_leaf(node.id)).or(parent);
@@ -279,8 +290,8 @@ impl Conversation {
     }
 
     fn add(&mut self, parent: Option<NodeId>, message: Message) -> NodeId {
-        let id = NodeId(self.next);
-        self.next += 1;
+        let id = NodeId::fresh();
+        self.unsaved.insert(id);
         let created = Utc::now();
         self.nodes.push(Node {
             id,
@@ -292,6 +303,40 @@ impl Conversation {
         self.active = Some(id);
         self.updated = created;
         id
+    }
+
+    /// Hands over what has changed since the last call, to be stored.
+    pub fn take_changes(&mut self) -> Changes {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let mut changes = self.everything();
+        changes.nodes.retain(|node| unsaved.contains(&node.id));
+        changes.removed = std::mem::take(&mut self.removed);
+        changes
+    }
+
+    /// All of it, as if nothing had been stored yet.
+    pub(super) fn everything(&self) -> Changes {
+        Changes {
+            head: ConversationHead {
+                id: self.id.clone(),
+                custom_title: self.custom_title.clone(),
+                system_prompt: self.system_prompt.clone(),
+                created: self.created,
+                updated: self.updated,
+            },
+            title: self.title(),
+            active: self.active,
+            nodes: self.nodes.clone(),
+            removed: Vec::new(),
+        }
+    }
+
+    /// Takes back changes that could not be stored, for the next attempt.
+    pub fn put_back(&mut self, changes: &Changes) {
+        let kept = changes.nodes.iter().map(|node| node.id);
+        let kept = kept.filter(|id| self.nodes.iter().any(|node| node.id == *id));
+        self.unsaved.extend(kept);
+        self.removed.extend(&changes.removed);
     }
 
     /// The title by hand, or the user's first words.
@@ -313,7 +358,18 @@ pub struct ConversationHead {
     pub system_prompt: String,
     pub created: DateTime<Utc>,
     pub updated: DateTime<Utc>,
-    pub next: u64,
+}
+
+/// What a store has not seen yet; from [`Conversation::take_changes`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    pub head: ConversationHead,
+    pub title: String,
+    pub active: Option<NodeId>,
+    /// New and changed messages, parents before children.
+    pub nodes: Vec<Node>,
+    /// Removed messages; what followed them goes too.
+    pub removed: Vec<NodeId>,
 }
 
 /// Characters of a title at most.
@@ -336,3 +392,7 @@ fn title_from(text: &str) -> String {
     };
     format!("{}…", short.trim_end_matches([',', '.', ':', ';', ' ']))
 }
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

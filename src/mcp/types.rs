@@ -66,8 +66,6 @@ pub enum McpError {
     Arguments { tool: String, problem: String },
     #[error("`{tool}` gave no answer within {seconds} seconds and was cancelled.")]
     Timeout { tool: String, seconds: u64 },
-    #[error("`{tool}` was cancelled.")]
-    Cancelled { tool: String },
     #[error("the server `{server}` refused the call of `{tool}`: {reason}")]
     Refused {
         server: String,

@@ -15,6 +15,10 @@ use super::{
 /// The field that names a request, on an event or on a span around it.
 const REQUEST: &str = "request";
 
+/// The field that names a tool server: it becomes part of the target, such as
+/// `mcp::clock`, so that each can be filtered for.
+const SERVER: &str = "server";
+
 /// Copies every event to the ring.
 pub(super) struct RingLayer {
     pub ring: LogRing,
@@ -50,10 +54,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RingLayer {
                 extensions.get::<SpanRequest>().map(|it| it.0.clone())
             })
         });
-        // Crates that speak through `log` keep their own target.
-        let target = fields
-            .log_target
-            .unwrap_or_else(|| event.metadata().target().to_owned());
+        let target = match fields.server {
+            Some(server) => format!("{}::{server}", event.metadata().target()),
+            None => event.metadata().target().to_owned(),
+        };
         let rest = Rest {
             fields: fields.others,
             request,
@@ -77,7 +81,7 @@ fn remember<S: Subscriber + for<'a> LookupSpan<'a>>(
 struct Fields {
     message: String,
     request: Option<String>,
-    log_target: Option<String>,
+    server: Option<String>,
     others: Vec<(String, String)>,
 }
 
@@ -86,8 +90,7 @@ impl Fields {
         match name {
             "message" => self.message = printable(&value),
             REQUEST => self.request = Some(printable(&value)),
-            "log.target" => self.log_target = Some(value),
-            name if name.starts_with("log.") => {}
+            SERVER => self.server = Some(printable(&value)),
             name => self.others.push((name.to_owned(), printable(&value))),
         }
     }
@@ -131,6 +134,13 @@ mod tests {
         let fields = [("bytes".into(), "12".into()), ("name".into(), "x".into())];
         assert_eq!(record.fields, fields);
         assert_eq!(record.request, None);
+    }
+
+    #[test]
+    fn a_tool_server_is_part_of_the_target() {
+        let records = recorded(|| info!(target: "mcp", server = "clock", "ready"));
+        assert_eq!(records[0].target, "mcp::clock");
+        assert!(records[0].fields.is_empty());
     }
 
     #[test]

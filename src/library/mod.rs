@@ -5,6 +5,17 @@
 
 mod download;
 mod entry;
+mod error;
+mod fetch;
+mod guide;
+mod queue;
+mod resolve;
+mod scan;
 
 pub use download::{Download, DownloadStatus};
 pub use entry::{Fit, ModelEntry, Origin, TemplateFacts};
+pub use error::LibraryError;
+pub use guide::guide_folder;
+pub use queue::Downloads;
+pub use resolve::resolve;
+pub use scan::{Room, describe_folder, scan};

@@ -84,7 +84,7 @@ pub enum Message {
 
     Models(Arc<Vec<ModelEntry>>),
     /// The model in use changed.
-    Model(Option<Arc<ModelInUse>>),
+    Model(Option<Arc<LoadedModel>>),
     /// A load that was asked for failed.
     LoadFailed {
         id: String,

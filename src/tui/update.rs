@@ -299,6 +299,3 @@ fn toast(state: &mut State, notice: Notice) {
         state.toasts.pop_front();
     }
 }
-
-#[cfg(test)]
-mod tests;

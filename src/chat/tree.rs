@@ -68,6 +68,8 @@ pub struct Conversation {
     pub updated: DateTime<Utc>,
     nodes: Vec<Node>,
     active: Option<NodeId>,
+    /// The id of the next message.
+    next: NodeId,
     /// What no store has yet.
     unsaved: HashSet<NodeId>,
     removed: Vec<NodeId>,
@@ -96,6 +98,7 @@ impl Conversation {
             updated: now,
             nodes: Vec::new(),
             active: None,
+            next: NodeId::fresh(),
             unsaved: HashSet::new(),
             removed: Vec::new(),
         }
@@ -128,6 +131,7 @@ impl Conversation {
             updated: head.updated,
             active: active.filter(|id| seen.contains(id)).or(last),
             nodes,
+            next: NodeId::fresh(),
             unsaved: HashSet::new(),
             removed: Vec::new(),
         })
@@ -141,6 +145,12 @@ impl Conversation {
     /// The message that the next one will follow.
     pub fn active(&self) -> Option<NodeId> {
         self.active
+    }
+
+    /// The id that the next message will get, for what stands in its place
+    /// until then.
+    pub fn next_id(&self) -> u64 {
+        self.next.0
     }
 
     pub fn is_empty(&self) -> bool {
@@ -290,7 +300,7 @@ impl Conversation {
     }
 
     fn add(&mut self, parent: Option<NodeId>, message: Message) -> NodeId {
-        let id = NodeId::fresh();
+        let id = std::mem::replace(&mut self.next, NodeId::fresh());
         self.unsaved.insert(id);
         let created = Utc::now();
         self.nodes.push(Node {

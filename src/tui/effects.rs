@@ -39,7 +39,10 @@ impl Executor {
     /// Follows everything that the workstation tells about itself.
     pub fn follow(&self) {
         let workstation = &self.workstation;
-        self.forward(workstation.model(), |model| Message::Model(model.clone()));
+        self.forward(workstation.model(), |model| {
+            let facts = model.as_deref().map(ModelInUse::from);
+            Message::Model(facts.map(Arc::new))
+        });
         self.forward(workstation.engine_stats(), |stats| {
             Message::Stats(Arc::new(stats.clone()))
         });

@@ -84,7 +84,7 @@ pub enum Message {
 
     Models(Arc<Vec<ModelEntry>>),
     /// The model in use changed.
-    Model(Option<Arc<LoadedModel>>),
+    Model(Option<Arc<ModelInUse>>),
     /// A load that was asked for failed.
     LoadFailed {
         id: String,

@@ -19,7 +19,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Shared {
     pub models: Arc<Vec<ModelEntry>>,
-    pub model: Option<Arc<LoadedModel>>,
+    pub model: Option<Arc<ModelInUse>>,
     pub stats: Arc<EngineStats>,
     pub downloads: Arc<Vec<DownloadState>>,
     pub servers: Arc<Vec<ServerState>>,

@@ -299,3 +299,6 @@ fn toast(state: &mut State, notice: Notice) {
         state.toasts.pop_front();
     }
 }
+
+#[cfg(test)]
+mod tests;

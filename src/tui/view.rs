@@ -127,6 +127,9 @@ fn header_left(state: &State, theme: &Theme, detail: u8) -> Line<'static> {
         spans.push(Span::styled("maquette   ", theme.accent));
     }
     for id in PaneId::ALL {
+        if id != PaneId::Chat {
+            spans.push(Span::raw(if detail >= 2 { "  " } else { " " }));
+        }
         let focused = id == state.shared.focus;
         let text = match detail >= 2 || focused {
             true => format!("{} {}", id.number(), id.title()),
@@ -140,7 +143,6 @@ fn header_left(state: &State, theme: &Theme, detail: u8) -> Line<'static> {
             () => theme.muted,
         };
         spans.push(Span::styled(text, style));
-        spans.push(Span::raw(if detail >= 2 { "  " } else { " " }));
     }
     Line::from(spans)
 }
@@ -168,7 +170,7 @@ fn header_right(shared: &Shared, theme: &Theme, detail: u8) -> Line<'static> {
         }
         (None, None) => spans.push(Span::styled("no model", theme.muted)),
     }
-    spans.push(Span::raw(if detail >= 3 { "    " } else { "  " }));
+    spans.push(Span::raw(if detail >= 3 { "   " } else { "  " }));
     spans.extend(api_spans(&shared.api, theme, detail));
     spans.push(Span::raw(" "));
     Line::from(spans)

@@ -23,7 +23,7 @@ pub fn palette(state: &State) -> Picker {
     let mut items: Vec<PickerItem> = actions
         .map(|row| PickerItem {
             label: row.doc.trim_end_matches('.').into(),
-            detail: format!("{}  {:>7}", row.name, key(row)),
+            detail: format!("{}  {:>6}", row.name, key(row)),
             effects: vec![Effect::Do(row.action)],
             preview: None,
         })

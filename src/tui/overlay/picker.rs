@@ -18,6 +18,7 @@ use crate::tui::{
     action::Action,
     field::{Field, clip},
     message::Effect,
+    text::fit,
     theme::Theme,
 };
 
@@ -130,7 +131,7 @@ impl Picker {
         let room = popup(
             frame,
             area,
-            76,
+            88,
             height.saturating_add(4).min(20),
             &self.title,
             theme,
@@ -174,10 +175,11 @@ impl PickerItem {
     fn line(&self, width: u16, selected: bool, theme: &Theme) -> Line<'_> {
         let width = usize::from(width);
         let mark = if selected { "▸ " } else { "  " };
-        let label = clip(&self.label, width.saturating_sub(2));
-        let used = 2 + label.width();
-        let detail = clip(&self.detail, width.saturating_sub(used + 2));
-        let gap = width.saturating_sub(used + detail.width());
+        // What is at the right tells items apart; it gives way only to half.
+        let detail = clip(&self.detail, width / 2);
+        let room = width.saturating_sub(2 + detail.width() + 2);
+        let label = fit(&self.label, room);
+        let gap = width.saturating_sub(2 + label.width() + detail.width());
         let line = Line::from(vec![
             Span::raw(mark),
             Span::raw(label),
@@ -206,6 +208,9 @@ fn rank<'a>(query: &str, items: impl Iterator<Item = &'a PickerItem>) -> Vec<usi
             scored.push((score, index));
         }
     }
+    // Letters scattered over a sentence match almost anything.
+    let best = scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
+    scored.retain(|(score, _)| *score * 2 > best || best == 0);
     scored.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
     scored.into_iter().map(|(_, index)| index).collect()
 }

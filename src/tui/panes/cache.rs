@@ -1,23 +1,253 @@
-//! The cache pane.
+//! The cache pane: speed, load, memory and cache hits over the last minutes,
+//! the page map, and the running requests.
+//!
+//! Samples are taken once a second while something changes, and a little
+//! longer so that curves come down to rest; then the pane is still.
 
-use ratatui::{Frame, layout::Rect};
+mod history;
+mod pages;
+mod requests;
 
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::Style,
+    symbols::Marker,
+    text::{Line, Span},
+    widgets::{Axis, Chart, Dataset, GraphType},
+};
+
+use self::history::{History, Sample};
 use crate::tui::{
     action::{Action, Context},
-    message::Effect,
+    message::{Effect, Message},
     pane::{Pane, PaneId},
     state::Shared,
     theme::Theme,
+    types::ByteStats,
+    units,
 };
 
+/// Minutes that the charts can show.
+const SPANS: [u16; 3] = [2, 10, 30];
+/// Below this the charts become lines of text.
+const CHART_HEIGHT: u16 = 16;
+/// From here on the four charts stand in one row.
+const ONE_ROW: u16 = 110;
+
 #[derive(Debug, Default)]
-pub struct CachePane {}
+pub struct CachePane {
+    history: History,
+    /// A place in `SPANS`.
+    span: usize,
+}
+
+/// A curve: its name, its value now, its style and what it shows of a sample.
+struct Curve {
+    name: &'static str,
+    now: String,
+    style: Style,
+    value: fn(&Sample) -> f64,
+}
 
 impl CachePane {
     /// Whether the charts still change with every second.
-    pub fn moving(&self, _shared: &Shared) -> bool {
-        false
+    pub fn moving(&self, shared: &Shared) -> bool {
+        self.history.moving(&shared.stats)
     }
+
+    fn charts(&self, theme: &Theme) -> [(&'static str, [Curve; 2]); 4] {
+        let now = self.history.last();
+        let curve = |name, now, style, value| Curve {
+            name,
+            now,
+            style,
+            value,
+        };
+        [
+            (
+                "tokens a second",
+                [
+                    curve("prefill", units::rate(now.prefill), theme.chart1, |s| {
+                        s.prefill
+                    }),
+                    curve("decode", units::rate(now.decode), theme.chart2, |s| {
+                        s.decode
+                    }),
+                ],
+            ),
+            (
+                "requests",
+                [
+                    curve("running", now.running.to_string(), theme.chart3, |s| {
+                        s.running as f64
+                    }),
+                    curve("waiting", now.waiting.to_string(), theme.chart5, |s| {
+                        s.waiting as f64
+                    }),
+                ],
+            ),
+            (
+                "memory",
+                [
+                    curve("active", units::bytes(now.active), theme.chart4, |s| {
+                        s.active as f64
+                    }),
+                    curve("KV", units::bytes(now.kv), theme.chart2, |s| s.kv as f64),
+                ],
+            ),
+            (
+                "prompt tokens",
+                [
+                    curve("from cache", units::rate(now.cached), theme.chart3, |s| {
+                        s.cached
+                    }),
+                    curve("computed", units::rate(now.computed), theme.chart6, |s| {
+                        s.computed
+                    }),
+                ],
+            ),
+        ]
+    }
+
+    fn draw_charts(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let columns = if area.width >= ONE_ROW { 4 } else { 2 };
+        let rows = 4 / columns;
+        let lines = Layout::vertical(vec![Constraint::Fill(1); rows]).split(area);
+        let mut charts = self.charts(theme).into_iter();
+        for line in lines.iter() {
+            let cells = Layout::horizontal(vec![Constraint::Fill(1); columns]).split(*line);
+            for (cell, (title, curves)) in cells.iter().zip(charts.by_ref()) {
+                self.draw_chart(frame, *cell, title, &curves, theme);
+            }
+        }
+    }
+
+    fn draw_chart(
+        &self,
+        frame: &mut Frame,
+        area: Rect,
+        title: &str,
+        curves: &[Curve],
+        theme: &Theme,
+    ) {
+        let area = Rect {
+            x: area.x + 1,
+            width: area.width.saturating_sub(2),
+            ..area
+        };
+        let [head, legend, body] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Length(1),
+            Constraint::Min(1),
+        ])
+        .areas(area);
+        let seconds = f64::from(SPANS[self.span]) * 60.0;
+        let points: Vec<Vec<(f64, f64)>> = curves
+            .iter()
+            .map(|curve| self.history.points(seconds, curve.value))
+            .collect();
+        let all = points.iter().flatten().map(|(_, y)| *y);
+        let top = all.fold(1.0, f64::max) * 1.05;
+        let span = format!("{} min", SPANS[self.span]);
+        let gap = usize::from(head.width).saturating_sub(title.len() + span.len());
+        let line = Line::from(vec![
+            Span::styled(title.to_owned(), theme.heading),
+            Span::raw(" ".repeat(gap)),
+            Span::styled(span, theme.muted),
+        ]);
+        frame.render_widget(line, head);
+        frame.render_widget(legend_line(curves, theme), legend);
+        let datasets = points
+            .iter()
+            .zip(curves)
+            .map(|(points, curve)| {
+                Dataset::default()
+                    .marker(Marker::Braille)
+                    .graph_type(GraphType::Line)
+                    .style(curve.style)
+                    .data(points)
+            })
+            .collect();
+        let axis = |bounds| Axis::default().bounds(bounds).style(theme.border);
+        let chart = Chart::new(datasets)
+            .x_axis(axis([-seconds, 0.0]))
+            .y_axis(axis([0.0, top]))
+            .legend_position(None);
+        frame.render_widget(chart, body);
+    }
+
+    /// The numbers of the charts, where there is no room for curves.
+    fn draw_numbers(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
+        for (row, (title, curves)) in self.charts(theme).into_iter().enumerate() {
+            let Ok(row) = u16::try_from(row) else { return };
+            if row >= area.height {
+                return;
+            }
+            let place = Rect {
+                y: area.y + row,
+                height: 1,
+                ..area
+            };
+            let mut line = Line::from(vec![Span::styled(format!(" {title:<16}"), theme.muted)]);
+            line.extend(legend_line(&curves, theme).spans);
+            frame.render_widget(line, place);
+        }
+    }
+
+    /// What is counted since the start, and the memory's limit.
+    fn draw_totals(&self, frame: &mut Frame, area: Rect, theme: &Theme, shared: &Shared) {
+        let totals = &shared.stats.totals;
+        let ByteStats {
+            weights,
+            active,
+            peak,
+            limit,
+            ..
+        } = shared.stats.bytes;
+        let prompt = totals.cached_tokens + totals.prefilled_tokens;
+        let parts = [
+            ("requests", units::count(totals.requests)),
+            (
+                "generated",
+                format!("{} tokens", units::count(totals.generated_tokens)),
+            ),
+            (
+                "prompt from cache",
+                units::percent(totals.cached_tokens, prompt),
+            ),
+            ("weights", units::bytes(weights)),
+            (
+                "memory",
+                format!("{} of {}", units::bytes(active), units::bytes(limit)),
+            ),
+            ("peak", units::bytes(peak)),
+        ];
+        let mut line = Line::from(" ");
+        for (name, value) in parts {
+            let part = [
+                Span::styled(format!("{name} "), theme.muted),
+                Span::raw(value),
+                Span::raw("   "),
+            ];
+            let width: usize = part.iter().map(Span::width).sum();
+            if line.width() + width > usize::from(area.width) + 3 {
+                break;
+            }
+            line.extend(part);
+        }
+        frame.render_widget(line, area);
+    }
+}
+
+fn legend_line(curves: &[Curve], theme: &Theme) -> Line<'static> {
+    let mut line = Line::default();
+    for curve in curves {
+        line.push_span(Span::styled("━ ", curve.style));
+        line.push_span(Span::styled(format!("{} ", curve.name), theme.muted));
+        line.push_span(Span::raw(format!("{}   ", curve.now)));
+    }
+    line
 }
 
 impl Pane for CachePane {
@@ -29,15 +259,43 @@ impl Pane for CachePane {
         vec![Context::Cache]
     }
 
-    fn on_action(&mut self, _action: Action, _shared: &Shared) -> Vec<Effect> {
+    fn on_action(&mut self, action: Action, _shared: &Shared) -> Vec<Effect> {
+        if action == Action::CacheSpan {
+            self.span = (self.span + 1) % SPANS.len();
+        }
         Vec::new()
     }
 
-    fn draw(&mut self, frame: &mut Frame, area: Rect, theme: &Theme, _shared: &Shared) {
-        frame.render_widget(ratatui::text::Span::styled("Cache", theme.heading), area);
+    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
+        if let Message::Tick(now) = message {
+            self.history.sample(*now, &shared.stats);
+        }
+        Vec::new()
+    }
+
+    fn draw(&mut self, frame: &mut Frame, area: Rect, theme: &Theme, shared: &Shared) {
+        let charts = match area.height {
+            height if height < CHART_HEIGHT => 4,
+            height if area.width >= ONE_ROW => (height / 3).clamp(8, 14),
+            height => (height / 2).clamp(10, 20),
+        };
+        let [charts, totals, map, table] = Layout::vertical([
+            Constraint::Length(charts),
+            Constraint::Length(1),
+            Constraint::Length(pages::height(area.height)),
+            Constraint::Min(0),
+        ])
+        .areas(area);
+        match area.height < CHART_HEIGHT {
+            true => self.draw_numbers(frame, charts, theme),
+            false => self.draw_charts(frame, charts, theme),
+        }
+        self.draw_totals(frame, totals, theme, shared);
+        pages::draw(frame, map, &shared.stats.pages, theme);
+        requests::draw(frame, table, &shared.stats, theme);
     }
 
     fn hints(&self, _shared: &Shared) -> Vec<Action> {
-        Vec::new()
+        vec![Action::CacheSpan, Action::ApiToggle, Action::UnloadModel]
     }
 }

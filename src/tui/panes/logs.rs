@@ -189,24 +189,7 @@ impl LogsPane {
     }
 
     fn draw_status(&self, frame: &mut Frame, area: Rect, theme: &Theme, shared: &Shared) {
-        let mut right = vec![Span::styled(
-            format!("{} and graver", self.filter.level.as_str().to_lowercase()),
-            theme.muted,
-        )];
-        if let Some(request) = &self.filter.request {
-            right.push(Span::styled(format!("  request {request}"), theme.accent));
-        }
-        let (some, all) = (self.shown.len() as u64, self.records.len() as u64);
-        let lines = match some == all {
-            true => format!("  {} lines", units::count(all)),
-            false => format!("  {} of {} lines", units::count(some), units::count(all)),
-        };
-        right.push(Span::styled(lines, theme.muted));
-        right.push(match self.follow {
-            true => Span::styled("  following ", theme.ok),
-            false => Span::styled("  standing  ", theme.warn),
-        });
-        let right = Line::from(right);
+        let right = self.status(area.width, theme);
         let width = u16::try_from(right.width())
             .unwrap_or(u16::MAX)
             .min(area.width);
@@ -225,6 +208,31 @@ impl LogsPane {
         }
     }
 
+    /// Level, request, lines and following, as far as there is room.
+    fn status(&self, width: u16, theme: &Theme) -> Line<'static> {
+        let mut right = Line::default();
+        if width >= 60 {
+            let level = self.filter.level.as_str().to_lowercase();
+            right.push_span(Span::styled(format!("{level} and graver"), theme.muted));
+        }
+        if let Some(request) = &self.filter.request {
+            right.push_span(Span::styled(format!("  request {request}"), theme.accent));
+        }
+        if width >= 60 {
+            let (some, all) = (self.shown.len() as u64, self.records.len() as u64);
+            let lines = match some == all {
+                true => format!("  {} lines", units::count(all)),
+                false => format!("  {} of {} lines", units::count(some), units::count(all)),
+            };
+            right.push_span(Span::styled(lines, theme.muted));
+        }
+        right.push_span(match self.follow {
+            true => Span::styled("  following ", theme.ok),
+            false => Span::styled("  standing  ", theme.warn),
+        });
+        right
+    }
+
     /// The text of the selected line when it does not fit its line.
     fn detail(&self, width: u16, theme: &Theme) -> Vec<Line<'static>> {
         let Some(record) = self.selected().filter(|_| !self.follow) else {
@@ -234,7 +242,7 @@ impl LogsPane {
         for (name, value) in &record.fields {
             text.push_str(&format!("\n{name} = {value}"));
         }
-        if !text.contains('\n') && text_width(&text) + row::PREFIX <= usize::from(width) {
+        if !text.contains('\n') && text_width(&text) + row::prefix(width) <= usize::from(width) {
             return Vec::new();
         }
         wrap_text(&text, theme.text, usize::from(width).saturating_sub(2))

@@ -12,10 +12,13 @@ use crate::tui::{
     types::LogRecord,
 };
 
-/// Columns before the message on a wide screen.
-pub const PREFIX: usize = 46;
 /// Narrower screens leave out the target and the milliseconds.
 const WIDE: u16 = 100;
+
+/// Columns before the message.
+pub fn prefix(width: u16) -> usize {
+    if width >= WIDE { 45 } else { 22 }
+}
 
 pub fn line(record: &LogRecord, width: u16, theme: &Theme) -> Line<'static> {
     let wide = width >= WIDE;

@@ -13,6 +13,7 @@ mod document;
 mod highlight;
 mod layout;
 mod parse;
+mod source;
 mod styles;
 mod table;
 

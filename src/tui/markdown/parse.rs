@@ -6,12 +6,14 @@
 use std::ops::Range;
 
 use pulldown_cmark::{
-    Alignment, BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag,
-    TagEnd,
+    Alignment, CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd,
 };
 use ratatui::{style::Style, text::Span};
 
-use super::styles::Styles;
+use super::{
+    source::{alert, fence_closed, is_line_break, language},
+    styles::Styles,
+};
 use crate::tui::text::{sanitise, sanitise_line};
 
 const DEPTH: usize = 16;
@@ -383,47 +385,5 @@ impl<'a> Builder<'a> {
             }),
             None => self.top.push((self.begin, block)),
         }
-    }
-}
-
-fn is_line_break(html: &str) -> bool {
-    let inner = html.trim_start_matches('<').trim_end_matches('>');
-    inner
-        .trim_end_matches('/')
-        .trim()
-        .eq_ignore_ascii_case("br")
-}
-
-/// The first word of a fence's info string, such as `rust` of `rust,ignore`.
-fn language(info: &str) -> String {
-    let end = info
-        .find(|c: char| !(c.is_alphanumeric() || "+#-_.".contains(c)))
-        .unwrap_or(info.len());
-    sanitise_line(&info[..end])
-}
-
-/// Whether the source of a fenced block ends in the fence that closes it.
-fn fence_closed(source: &str) -> bool {
-    let quoted = |c: char| c.is_whitespace() || c == '>';
-    let mut lines = source.trim_end().lines();
-    let opening = lines.next().unwrap_or("").trim_start_matches(quoted);
-    let Some(fence) = opening.chars().next() else {
-        return false;
-    };
-    let length = opening.chars().take_while(|&c| c == fence).count();
-    let Some(last) = lines.next_back() else {
-        return false;
-    };
-    let last = last.trim_start_matches(quoted).trim_end();
-    last.chars().count() >= length && last.chars().all(|c| c == fence)
-}
-
-fn alert(kind: BlockQuoteKind) -> &'static str {
-    match kind {
-        BlockQuoteKind::Note => "Note",
-        BlockQuoteKind::Tip => "Tip",
-        BlockQuoteKind::Important => "Important",
-        BlockQuoteKind::Warning => "Warning",
-        BlockQuoteKind::Caution => "Caution",
     }
 }

@@ -8,11 +8,14 @@
 //! added below or however the width changes.
 
 mod cell;
+mod lines;
+mod scroll;
 mod search;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub use cell::{Cell, CellStyles, Kind, Progress, Thought, ToolCell, ToolState, seconds};
+pub use cell::{Cell, CellStyles, Kind, Progress, Thought, ToolCell, ToolState};
+pub use lines::seconds;
 pub use view::{CodeAt, Transcript};

@@ -1,6 +1,6 @@
 //! The picture of the chat pane: list, transcript, questions, composer.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::{
     Frame,
     layout::{Alignment, Constraint, Layout, Rect},
@@ -8,7 +8,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{ChatPane, Part, cells, digit};
+use super::{ChatPane, Part, cells};
 use crate::tui::{
     action::Action,
     pane::{Pane, PaneId},
@@ -275,7 +275,10 @@ impl ChatPane {
     /// The example question that a digit means in a chat that is empty.
     pub(super) fn example(&self, key: KeyEvent, shared: &Shared) -> Option<&'static str> {
         let open = self.transcript.is_empty() && self.composer.is_empty();
-        let number = digit(key).filter(|_| open)?;
+        let number = match key.code {
+            KeyCode::Char(c) if open && key.modifiers.is_empty() => c.to_digit(10)? as usize,
+            _ => return None,
+        };
         self.examples(shared).get(number.checked_sub(1)?).copied()
     }
 

@@ -1,25 +1,29 @@
 //! The chat pane: the conversation, the composer, the list of chats. Turns keys
 //! and events into changes of the conversation and of what is shown of it.
 //!
-//! `turn` asks for answers and takes them in, `calls` runs the tools that a
+//! `turn` asks for answers and takes them in, `branches` changes what was said
+//! before, `calls` runs the tools that a
 //! model asks for, `cells` makes messages into cells, `chats` is the list, `draw`
 //! the picture.
 //!
 //! Invariants: while an answer is being made the conversation is not changed
 //! otherwise; no tool runs that the user has not allowed.
 
+mod branches;
 mod calls;
 mod cells;
 mod chats;
 mod copy;
 mod draw;
+mod focus;
+mod lists;
 mod style;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 use ratatui::{Frame, layout::Rect};
 
 use crate::tui::{
@@ -28,11 +32,10 @@ use crate::tui::{
     field::Field,
     markdown::Highlighter,
     message::{Effect, Message, Notice},
-    overlay::{Overlay, Prompt},
     pane::{Pane, PaneId},
     state::Shared,
     theme::Theme,
-    transcript::{Kind, Transcript},
+    transcript::Transcript,
     types::*,
 };
 use calls::Calls;
@@ -191,205 +194,6 @@ impl ChatPane {
         self.turn.as_ref().map(|_| notify("Stop the answer first."))
     }
 
-    /// The message that an action on the transcript means: the selected one, or
-    /// the last of this role.
-    fn target(&self, role: Role) -> Option<NodeId> {
-        let kind = if role == Role::User {
-            Kind::User
-        } else {
-            Kind::Answer
-        };
-        let selected = self.transcript.selected().map(|cell| cell.id);
-        let cells = self.transcript.cells();
-        let end = selected.and_then(|id| cells.iter().position(|c| c.id == id));
-        let until = end.map_or(cells.len(), |at| at + 1);
-        let cell = cells[..until].iter().rev().find(|cell| cell.kind == kind)?;
-        self.conversation.node(NodeId(cell.id)).map(|node| node.id)
-    }
-
-    fn edit(&mut self) -> Vec<Effect> {
-        if let Some(effects) = self.busy() {
-            return effects;
-        }
-        let Some(id) = self.target(Role::User) else {
-            return Vec::new();
-        };
-        if let Some(node) = self.conversation.node(id) {
-            self.composer.set(&node.message.content);
-            self.editing = Some(id);
-            self.part = Part::Composer;
-            self.transcript.select(Some(id.0));
-        }
-        Vec::new()
-    }
-
-    fn regenerate(&mut self, shared: &Shared) -> Vec<Effect> {
-        if let Some(effects) = self.busy() {
-            return effects;
-        }
-        let mut effects = self.abandon_calls();
-        // The question whose answer is wanted anew: what stands before the answer.
-        let user = match self.transcript.selected().map(|cell| cell.kind) {
-            // One that failed at once is no message; its question is the last.
-            Some(Kind::Answer) => match self
-                .transcript
-                .selected()
-                .and_then(|c| self.conversation.node(NodeId(c.id)))
-            {
-                Some(answer) => answer.parent,
-                None => self.conversation.active(),
-            },
-            _ => self.target(Role::User),
-        };
-        let Some(user) = user else { return effects };
-        if self.conversation.branch(user).is_ok() {
-            self.rebuild();
-            self.transcript.select(None);
-            self.transcript.to_end();
-            effects.extend(self.ask(shared));
-        }
-        effects
-    }
-
-    fn switch_branch(&mut self, step: isize) -> Vec<Effect> {
-        if let Some(effects) = self.busy() {
-            return effects;
-        }
-        let selected = self.transcript.selected().map(|cell| NodeId(cell.id));
-        let node = selected.or_else(|| self.conversation.active());
-        let Some(shown) = node.and_then(|id| self.conversation.switch(id, step).ok()) else {
-            return Vec::new();
-        };
-        self.calls = Calls::default();
-        self.rebuild();
-        self.transcript.select(Some(shown.0));
-        vec![self.save()]
-    }
-
-    /// Asks by a notice first; the second press deletes.
-    fn delete(&mut self) -> Vec<Effect> {
-        if let Some(effects) = self.busy() {
-            return effects;
-        }
-        let Some(id) = self.transcript.selected().map(|cell| NodeId(cell.id)) else {
-            return Vec::new();
-        };
-        if self.deleting != Some(id) {
-            self.deleting = Some(id);
-            return notify("Press the key once more to delete this message and what follows it.");
-        }
-        self.deleting = None;
-        self.calls = Calls::default();
-        if self.conversation.delete(id).is_err() {
-            return Vec::new();
-        }
-        self.rebuild();
-        self.transcript.select_last();
-        vec![self.save()]
-    }
-
-    fn next_part(&mut self, step: isize, shared: &Shared) {
-        let mut parts = vec![Part::Composer, Part::Transcript];
-        if self.chats.shown(self.dress.width, shared) {
-            parts.push(Part::Chats);
-        }
-        let at = parts
-            .iter()
-            .position(|part| *part == self.part)
-            .unwrap_or(0) as isize;
-        let next = parts[(at + step).rem_euclid(parts.len() as isize) as usize];
-        self.enter(next, shared);
-    }
-
-    fn enter(&mut self, part: Part, shared: &Shared) {
-        self.part = part;
-        match part {
-            Part::Composer => self.transcript.select(None),
-            Part::Transcript if self.transcript.selected().is_none() => {
-                self.transcript.select_last()
-            }
-            Part::Transcript => {}
-            Part::Chats => self.chats.select(&self.conversation.id, shared),
-        }
-    }
-
-    /// One level back: the innermost thing that is open closes.
-    fn back(&mut self, shared: &Shared) {
-        if self.copying.take().is_some() || self.find.take().is_some() {
-            return;
-        }
-        if self.part == Part::Chats {
-            self.chats.open = false;
-        }
-        if self.part == Part::Composer && self.editing.take().is_some() {
-            self.composer.set("");
-            self.transcript.select(None);
-        }
-        self.enter(Part::Composer, shared);
-    }
-
-    fn toggle_list(&mut self, shared: &Shared) {
-        if self.chats.toggle(self.dress.width, shared) {
-            self.enter(Part::Chats, shared);
-        } else if self.part == Part::Chats {
-            self.enter(Part::Composer, shared);
-        }
-    }
-
-    fn list_action(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
-        if self.part == Part::Chats {
-            self.chats.step(action, shared);
-            return Vec::new();
-        }
-        match action {
-            Action::ListUp => self.transcript.select_by(-1),
-            Action::ListDown => self.transcript.select_by(1),
-            Action::ListPageUp => self.transcript.page(-1),
-            Action::ListPageDown => self.transcript.page(1),
-            Action::ListFirst => self.transcript.to_start(),
-            Action::ListLast => {
-                self.transcript.to_end();
-                self.transcript.select_last();
-            }
-            Action::ListFilter => self.find = Some(Field::default()),
-            _ => {}
-        }
-        Vec::new()
-    }
-
-    fn search(&mut self, back: bool) -> Vec<Effect> {
-        if self.needle.is_empty() || self.transcript.find(&self.needle, back) {
-            return Vec::new();
-        }
-        notify(format!("There is no \"{}\" in this chat.", self.needle))
-    }
-
-    fn chats_action(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
-        let Some(chat) = self.chats.selected(shared).cloned() else {
-            return Vec::new();
-        };
-        match action {
-            Action::ChatsOpen => match self.busy() {
-                Some(effects) => effects,
-                None => vec![Effect::OpenChat(chat.id)],
-            },
-            Action::ChatsRename => vec![Effect::Open(Overlay::Prompt(Prompt {
-                title: "Rename the chat".into(),
-                question: "New title".into(),
-                field: Field::new(chat.title),
-                subject: chat.id,
-                then: |id, title| {
-                    vec![Effect::RenameChat {
-                        id: id.to_owned(),
-                        title: title.to_owned(),
-                    }]
-                },
-            }))],
-            Action::ChatsDelete => self.chats.ask_to_delete(&chat),
-            _ => Vec::new(),
-        }
-    }
-
     fn toggle_tools(&mut self, shared: &Shared) -> Vec<Effect> {
         self.offers_tools = !self.offers_tools;
         match (self.offers_tools, calls::offers(shared).len()) {
@@ -399,19 +203,6 @@ impl ChatPane {
                 "{count} tools are offered; each call asks you first."
             )),
         }
-    }
-
-    fn toggle_thinking(&mut self) -> Vec<Effect> {
-        self.thinking = match self.thinking {
-            None => Some(true),
-            Some(true) => Some(false),
-            Some(false) => None,
-        };
-        notify(match self.thinking {
-            None => "The model's own way decides whether it thinks first.",
-            Some(true) => "The model thinks before it answers.",
-            Some(false) => "The model answers without thinking first.",
-        })
     }
 }
 
@@ -599,13 +390,5 @@ impl Pane for ChatPane {
             ],
         });
         hints
-    }
-}
-
-/// Whether a key is this digit, without modifiers.
-fn digit(key: KeyEvent) -> Option<usize> {
-    match key.code {
-        KeyCode::Char(c) if key.modifiers.is_empty() => c.to_digit(10).map(|d| d as usize),
-        _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ChatPane, calls, cells};
+use super::{ChatPane, calls, cells, notify};
 use crate::tui::{
     message::{Effect, TurnId},
     state::Shared,
@@ -202,6 +202,19 @@ impl ChatPane {
             .rev()
             .find_map(|node| node.answer.as_ref());
         facts.map_or(0, |facts| facts.prompt_tokens + facts.completion_tokens)
+    }
+
+    pub(super) fn toggle_thinking(&mut self) -> Vec<Effect> {
+        self.thinking = match self.thinking {
+            None => Some(true),
+            Some(true) => Some(false),
+            Some(false) => None,
+        };
+        notify(match self.thinking {
+            None => "The model's own way decides whether it thinks first.",
+            Some(true) => "The model thinks before it answers.",
+            Some(false) => "The model answers without thinking first.",
+        })
     }
 }
 

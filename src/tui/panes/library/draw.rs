@@ -8,7 +8,12 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{LibraryPane, rows, rows::Row};
+use super::{
+    LibraryPane,
+    columns::{BAR, Columns, header},
+    rows,
+    rows::Row,
+};
 use crate::tui::{
     pane::PaneId,
     state::Shared,
@@ -19,64 +24,7 @@ use crate::tui::{
     widgets::parameters,
 };
 
-/// From this width on every column is shown.
-const WIDE: usize = 104;
-const BAR: usize = 10;
 const DETAILS: u16 = 5;
-
-/// The widths of the columns; 0 leaves one out.
-struct Columns {
-    name: usize,
-    family: usize,
-    parameters: usize,
-    quantisation: usize,
-    size: usize,
-    fits: usize,
-    place: usize,
-}
-
-impl Columns {
-    fn new(width: usize) -> Self {
-        let (family, fits, place) = if width >= WIDE {
-            (9, BAR + 14, 18)
-        } else {
-            (0, 13, 16)
-        };
-        let mut columns = Self {
-            name: 0,
-            family,
-            parameters: 7,
-            quantisation: 9,
-            size: 8,
-            fits,
-            place,
-        };
-        if width < 72 {
-            (columns.quantisation, columns.fits) = (0, 0);
-        }
-        let taken = columns
-            .parts()
-            .iter()
-            .skip(1)
-            .filter(|w| **w > 0)
-            .map(|w| w + 1)
-            .sum::<usize>();
-        columns.name = width.saturating_sub(taken + 3);
-        columns
-    }
-
-    fn parts(&self) -> [usize; 7] {
-        [
-            self.name,
-            self.family,
-            self.parameters,
-            self.quantisation,
-            self.size,
-            self.fits,
-            self.place,
-        ]
-    }
-}
 
 impl LibraryPane {
     pub(super) fn draw_pane(
@@ -197,23 +145,6 @@ impl LibraryPane {
         let lines = wrap_text(text, theme.muted, place.width.into());
         frame.render_widget(ratatui::text::Text::from(lines), place);
     }
-}
-
-fn header(columns: &Columns) -> Line<'static> {
-    let names = ["NAME", "FAMILY", "PARAMS", "QUANT", "SIZE", "FITS", "WHERE"];
-    let right = [false, false, true, false, true, false, false];
-    let mut text = String::from("   ");
-    for ((name, width), right) in names.into_iter().zip(columns.parts()).zip(right) {
-        if width > 0 {
-            text += &if right {
-                pad_left(name, width)
-            } else {
-                pad_right(name, width)
-            };
-            text.push(' ');
-        }
-    }
-    Line::from(text)
 }
 
 fn row_line(

@@ -3,6 +3,7 @@
 //! Keeps only what is chosen, sought and sorted by; the models themselves are in
 //! `Shared`. `rows` makes the table's lines, `draw` the picture.
 
+mod columns;
 mod draw;
 mod rows;
 

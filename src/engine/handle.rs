@@ -1,10 +1,23 @@
 //! The engine's only public face: a handle that is `Clone + Send + Sync`.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::types::*;
+use super::{
+    model::{DeviceLoader, Loader},
+    outbox::CHANNEL,
+    thread::Engine,
+    types::*,
+    validate::validate,
+};
+use crate::text::{ChatTemplate, Tokenizer};
 
 /// What the rest of the program may know of the model in use.
 #[derive(Debug)]
@@ -15,17 +28,20 @@ pub struct LoadedModel {
     pub quantisation: String,
     pub parameters: u64,
     pub weight_bytes: u64,
+    /// Tokens of prompt and answer together, the engine's limit included.
     pub context_length: usize,
     pub vocab_size: usize,
+    pub tokenizer: Arc<Tokenizer>,
+    /// `None` for a model that only continues texts.
+    pub template: Option<ChatTemplate>,
+    pub defaults: GenerationDefaults,
 }
 
 pub(super) enum Command {
-    Submit {
-        id: RequestId,
-        request: Box<Request>,
-        events: mpsc::Sender<Event>,
-    },
+    Submit(Submission),
     Cancel(RequestId),
+    /// A reader has room again.
+    Wake,
     Load {
         source: ModelSource,
         reply: oneshot::Sender<Result<Arc<LoadedModel>, EngineError>>,
@@ -35,17 +51,169 @@ pub(super) enum Command {
     },
 }
 
-/// Reaches the engine thread. Cheap to clone.
+/// A request on its way to the engine thread.
+pub(super) struct Submission {
+    pub id: RequestId,
+    pub request: Request,
+    pub events: mpsc::Sender<Event>,
+    pub starved: Arc<AtomicBool>,
+    pub arrived: std::time::Instant,
+}
+
+/// Reaches the engine thread. Cheap to clone; the thread ends when the last
+/// handle and the last stream are gone.
 #[derive(Clone)]
 pub struct EngineHandle {
-    pub(super) commands: std::sync::mpsc::Sender<Command>,
-    pub(super) stats: watch::Receiver<EngineStats>,
-    pub(super) model: watch::Receiver<Option<Arc<LoadedModel>>>,
+    commands: std::sync::mpsc::Sender<Command>,
+    stats: watch::Receiver<EngineStats>,
+    model: watch::Receiver<Option<Arc<LoadedModel>>>,
+    /// Requests that were submitted and do not run yet.
+    waiting: Arc<AtomicUsize>,
+    queue_limit: usize,
+}
+
+impl EngineHandle {
+    /// Starts the engine thread, without a model.
+    pub fn start(options: EngineOptions) -> Self {
+        Self::start_with(options, DeviceLoader::default())
+    }
+
+    pub(super) fn start_with(options: EngineOptions, loader: impl Loader) -> Self {
+        let (commands, receiver) = std::sync::mpsc::channel();
+        let (stats_sender, stats) = watch::channel(EngineStats::default());
+        let (model_sender, model) = watch::channel(None);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue_limit = options.queue_limit;
+        let engine = {
+            let waiting = Arc::clone(&waiting);
+            move || Engine::new(options, loader, stats_sender, model_sender, waiting).run(receiver)
+        };
+        // Without its thread every command is answered with `Stopped`.
+        if let Err(error) = thread::Builder::new().name("engine".into()).spawn(engine) {
+            tracing::error!(%error, "the engine thread could not be started");
+        }
+        Self {
+            commands,
+            stats,
+            model,
+            waiting,
+            queue_limit,
+        }
+    }
+
+    /// Hands a request in; its events come from the stream.
+    ///
+    /// # Errors
+    /// When no model is loaded, a value is out of range, the prompt is empty or
+    /// longer than the context, or too many requests wait already.
+    pub fn submit(&self, request: Request) -> Result<RequestStream, EngineError> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let model = self.model.borrow().clone().ok_or(EngineError::NoModel)?;
+        validate(&request, &model)?;
+        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst);
+        if waiting >= self.queue_limit {
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            return Err(EngineError::QueueFull { waiting });
+        }
+        let id = RequestId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let (sender, events) = mpsc::channel(CHANNEL);
+        let starved = Arc::new(AtomicBool::new(false));
+        let submission = Submission {
+            id,
+            request,
+            events: sender,
+            starved: Arc::clone(&starved),
+            arrived: std::time::Instant::now(),
+        };
+        self.commands
+            .send(Command::Submit(submission))
+            .map_err(|_| EngineError::Stopped)?;
+        Ok(RequestStream {
+            id,
+            events,
+            starved,
+            commands: self.commands.clone(),
+        })
+    }
+
+    /// Loads a model in place of the one in use, after the requests that were
+    /// submitted before have ended. The old model stays if this fails, unless
+    /// memory does not hold both. Progress is in [`EngineStats::loading`].
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or does not fit into memory.
+    pub async fn load(&self, source: ModelSource) -> Result<Arc<LoadedModel>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Load { source, reply })
+            .map_err(|_| EngineError::Stopped)?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    /// Frees the model in use, after the requests submitted before have ended.
+    pub async fn unload(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Unload { reply }).is_ok() {
+            // An engine that has stopped holds no model either.
+            let _ = answer.await;
+        }
+    }
+
+    /// Numbers, a few times a second while something happens.
+    pub fn stats(&self) -> watch::Receiver<EngineStats> {
+        self.stats.clone()
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> watch::Receiver<Option<Arc<LoadedModel>>> {
+        self.model.clone()
+    }
 }
 
 /// The events of one request. Dropping it cancels the request.
 pub struct RequestStream {
     pub id: RequestId,
-    pub(super) events: mpsc::Receiver<Event>,
-    pub(super) commands: std::sync::mpsc::Sender<Command>,
+    events: mpsc::Receiver<Event>,
+    starved: Arc<AtomicBool>,
+    commands: std::sync::mpsc::Sender<Command>,
+}
+
+impl std::fmt::Debug for RequestStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RequestStream").field(&self.id).finish()
+    }
+}
+
+impl RequestStream {
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<Event> {
+        let event = self.events.recv().await;
+        self.taken();
+        event
+    }
+
+    /// [`Self::next`] for threads outside an async runtime.
+    pub fn blocking_next(&mut self) -> Option<Event> {
+        let event = self.events.blocking_recv();
+        self.taken();
+        event
+    }
+
+    /// Stops the work; `Finished` with what there is follows.
+    pub fn cancel(&self) {
+        let _ = self.commands.send(Command::Cancel(self.id));
+    }
+
+    fn taken(&self) {
+        if self.starved.swap(false, Ordering::SeqCst) {
+            let _ = self.commands.send(Command::Wake);
+        }
+    }
+}
+
+impl Drop for RequestStream {
+    fn drop(&mut self) {
+        self.events.close();
+        self.cancel();
+    }
 }

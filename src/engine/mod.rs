@@ -1,8 +1,26 @@
 //! The engine: one thread that owns every MLX array, and the handle through
 //! which the rest of the program reaches it.
+//!
+//! A turn of the thread (`thread`): take in waiting requests, plan a step
+//! (`scheduler`), launch it (`step`, `sampler`), and only then read the step
+//! before it and tell the readers (`sequence`, `outbox`).
 
 pub mod handle;
+mod model;
+mod outbox;
+mod sampler;
+mod scheduler;
+mod sequence;
+mod step;
+mod stop;
+mod thread;
 pub mod types;
+mod validate;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use handle::{EngineHandle, LoadedModel, RequestStream};
 pub use types::*;

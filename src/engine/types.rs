@@ -57,6 +57,50 @@ impl Default for SamplingParams {
     }
 }
 
+/// What a model's generation_config.json recommends.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct GenerationDefaults {
+    pub temperature: Option<f32>,
+    pub top_k: Option<u32>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+}
+
+/// How the engine runs; fixed for its lifetime.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineOptions {
+    /// Prompt tokens computed in one step; `None` suits the device.
+    pub prefill_chunk: Option<usize>,
+    /// Caps the context that models bring.
+    pub context_limit: Option<usize>,
+    /// Bytes for weights, keys and values; `None` is nine tenths of what the
+    /// device has.
+    pub memory_limit: Option<u64>,
+    /// Bytes of `memory_limit` that ended sequences may hold; `None` is half
+    /// of what the weights leave.
+    pub prefix_cache_bytes: Option<u64>,
+    /// Requests computed at once, and those that may wait besides.
+    pub max_sequences: usize,
+    pub queue_limit: usize,
+    /// Look for NaN in all weights while loading.
+    pub check_finite: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            prefill_chunk: None,
+            context_limit: None,
+            memory_limit: None,
+            prefix_cache_bytes: None,
+            max_sequences: 16,
+            queue_limit: 256,
+            check_finite: true,
+        }
+    }
+}
+
 /// A prompt to continue.
 #[derive(Debug, Clone, Default)]
 pub struct Request {

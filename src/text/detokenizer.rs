@@ -42,6 +42,12 @@ static BYTE_OF_CHAR: LazyLock<HashMap<char, u8>> = LazyLock::new(|| {
     own.chain(shifted).collect()
 });
 
+/// The table as a vocabulary: the token for byte `b` has the id `b`.
+pub(super) fn byte_characters() -> impl Iterator<Item = (String, u32)> {
+    let pairs = BYTE_OF_CHAR.iter();
+    pairs.map(|(character, byte)| (character.to_string(), u32::from(*byte)))
+}
+
 impl Decoding {
     pub(super) fn of(inner: &Inner) -> Self {
         let decoder = inner

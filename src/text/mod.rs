@@ -16,3 +16,11 @@ pub use error::TextError;
 pub use parser::AnswerParser;
 pub use template::{ChatTemplate, TemplateInput};
 pub use tokenizer::Tokenizer;
+
+/// The JSON object in a model's configuration file, `null` without the file.
+///
+/// # Errors
+/// When it cannot be read or holds no JSON object.
+pub fn read_config(path: &std::path::Path) -> Result<serde_json::Value, TextError> {
+    files::read_json(path)
+}

@@ -7,11 +7,15 @@
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use serde_json::Value;
-use tokenizers::Tokenizer as Inner;
+use tokenizers::{
+    Tokenizer as Inner,
+    models::bpe::{BPE, Vocab},
+    pre_tokenizers::byte_level::ByteLevel,
+};
 
 use super::{
     StreamingDetokenizer, TextError,
-    detokenizer::Decoding,
+    detokenizer::{Decoding, byte_characters},
     files::{malformed, read_json, token_text},
 };
 
@@ -91,6 +95,28 @@ impl Tokenizer {
             add_bos: heeded_add_bos(tokenizer),
             inner,
         })
+    }
+
+    /// A tokenizer whose tokens are the bytes of the text, for models that
+    /// have none. No token ends a text.
+    pub fn bytes() -> Self {
+        let vocabulary: Vocab = byte_characters().collect();
+        let model = BPE::builder()
+            .vocab_and_merges(vocabulary, Vec::new())
+            .build();
+        let mut inner = Inner::new(model.unwrap_or_default());
+        let level = ByteLevel::new(false, false, false);
+        inner.with_pre_tokenizer(Some(level.clone()));
+        inner.with_decoder(Some(level));
+        Self {
+            decoding: Decoding::of(&inner),
+            special: HashSet::new(),
+            vocabulary: inner.get_vocab_size(true),
+            eos: Vec::new(),
+            bos: None,
+            add_bos: None,
+            inner,
+        }
     }
 
     /// Token ids of `text`. With `add_special`, the tokens that the tokenizer
@@ -257,6 +283,15 @@ mod tests {
         assert_eq!(heeded_add_bos(&config("LlamaTokenizer")), Some(false));
         assert_eq!(heeded_add_bos(&config("Qwen2Tokenizer")), None);
         assert_eq!(heeded_add_bos(&json!({})), None);
+    }
+
+    #[test]
+    fn bytes_need_no_files() {
+        let tokenizer = Arc::new(Tokenizer::bytes());
+        let ids = tokenizer.encode("é a", true).unwrap();
+        assert_eq!(ids, [0xC3, 0xA9, b' '.into(), b'a'.into()]);
+        assert_eq!(tokenizer.decode(&ids, true), "é a");
+        assert!(tokenizer.eos().is_empty() && tokenizer.check_vocabulary(256).is_ok());
     }
 
     #[test]

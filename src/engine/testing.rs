@@ -1,0 +1,176 @@
+//! A deterministic decoder in place of a model, for tests.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use mlx_rs::{Array, Dtype, error::Exception, ops};
+
+use super::{
+    handle::LoadedModel,
+    model::{Decoder, Loader, Resident},
+    types::*,
+};
+use crate::{
+    cache::KvStore,
+    models::{Input, Step},
+    text::testing::byte_level,
+};
+
+pub(super) const VOCABULARY: usize = 262;
+
+/// How the fake model behaves; prompts of certain lengths provoke faults.
+#[derive(Debug, Clone)]
+pub(super) struct Fake {
+    /// The token after some tokens is 7 times their sum, plus 3; otherwise it
+    /// is the last one plus 1.
+    pub sums: bool,
+    pub delay: Duration,
+    pub weights: u64,
+    pub context: usize,
+    /// Steps with a part of so many rows panic, fail, or give NaN.
+    pub panic_rows: Option<usize>,
+    pub error_rows: Option<usize>,
+    pub nan_rows: Option<usize>,
+    pub load_error: bool,
+    /// Rows computed so far, and the most sequences in a step.
+    pub rows: Arc<AtomicUsize>,
+    pub widest: Arc<AtomicUsize>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            sums: false,
+            delay: Duration::ZERO,
+            weights: 1000,
+            context: 4096,
+            panic_rows: None,
+            error_rows: None,
+            nan_rows: None,
+            load_error: false,
+            rows: Arc::default(),
+            widest: Arc::default(),
+        }
+    }
+}
+
+impl Fake {
+    /// What the fake model says after `prompt`.
+    pub fn answer(&self, prompt: &[u32], count: usize) -> Vec<u32> {
+        let mut tokens = prompt.to_vec();
+        for _ in 0..count {
+            let next = match self.sums {
+                true => (tokens.iter().sum::<u32>() * 7 + 3) % 256,
+                false => (tokens[tokens.len() - 1] + 1) % VOCABULARY as u32,
+            };
+            tokens.push(next);
+        }
+        tokens.split_off(prompt.len())
+    }
+
+    /// Logits `[1, V]` from the keys `[1, 1, L, 1]` of a sequence, which are
+    /// its tokens.
+    fn logits(&self, keys: &Array) -> Result<Array, Exception> {
+        let number = |value: f32| Array::from_f32(value);
+        let next = if self.sums {
+            let sum = keys.sum(false)?.multiply(number(7.0))?.add(number(3.0))?;
+            ops::remainder(sum, number(256.0))?
+        } else {
+            let length = keys.dim(2) as u32;
+            let last = keys.take_axis(Array::from_slice(&[length - 1], &[1]), 2)?;
+            ops::remainder(last.add(number(1.0))?, number(VOCABULARY as f32))?
+        };
+        let ids: Vec<f32> = (0..VOCABULARY).map(|id| id as f32).collect();
+        let ids = Array::from_slice(&ids, &[1, VOCABULARY as i32]);
+        let distance = ids.subtract(next.reshape(&[1, 1])?)?.abs()?;
+        distance.negative()
+    }
+}
+
+impl Decoder for Fake {
+    fn forward(&self, step: &Step, kv: &mut dyn KvStore) -> Result<Array, Exception> {
+        let Input::Tokens(tokens) = &step.input else {
+            return Err(Exception::custom("tokens only"));
+        };
+        std::thread::sleep(self.delay);
+        self.widest
+            .fetch_max(step.sequences.len(), Ordering::SeqCst);
+        let mut from = 0;
+        let mut logits = Vec::new();
+        for part in &step.sequences {
+            let rows = part.rows;
+            self.rows.fetch_add(rows, Ordering::SeqCst);
+            let own: Vec<u32> = (from..from + rows as u32).collect();
+            from += rows as u32;
+            let own = tokens.take_axis(Array::from_slice(&own, &[rows as i32]), 0)?;
+            let own = own
+                .as_dtype(Dtype::Float32)?
+                .reshape(&[1, 1, rows as i32, 1])?;
+            let (keys, _) = kv.update(part.sequence, 0, own.clone(), own)?;
+            assert_ne!(Some(rows), self.panic_rows, "a part of {rows} rows");
+            if Some(rows) == self.error_rows {
+                return Err(Exception::custom(format!("a part of {rows} rows")));
+            }
+            let row = self.logits(&keys)?;
+            logits.push(match Some(rows) == self.nan_rows {
+                true => row.multiply(Array::from_f32(f32::NAN))?,
+                false => row,
+            });
+        }
+        ops::concatenate(&logits, 0)
+    }
+
+    fn kv_bytes_per_token(&self) -> u64 {
+        8
+    }
+}
+
+impl Loader for Fake {
+    fn estimate(&self, _: &ModelSource) -> Result<u64, EngineError> {
+        Ok(self.weights)
+    }
+
+    fn load(
+        &mut self,
+        source: &ModelSource,
+        _: &EngineOptions,
+        progress: &mut dyn FnMut(f32),
+    ) -> Result<Resident, EngineError> {
+        progress(0.5);
+        if self.load_error || source.id() == "broken" {
+            return Err(EngineError::Load {
+                id: source.id().to_owned(),
+                reason: "it is broken".to_owned(),
+            });
+        }
+        assert_ne!(source.id(), "panics");
+        Ok(Resident {
+            decoder: Box::new(self.clone()),
+            fingerprint: source.id().to_owned(),
+            model: Arc::new(LoadedModel {
+                id: source.id().to_owned(),
+                family: "fake".to_owned(),
+                quantisation: "f32".to_owned(),
+                parameters: 0,
+                weight_bytes: self.weights,
+                context_length: self.context,
+                vocab_size: VOCABULARY,
+                tokenizer: byte_level(),
+                template: None,
+                defaults: GenerationDefaults::default(),
+            }),
+        })
+    }
+}
+
+pub(super) fn source(id: &str) -> ModelSource {
+    ModelSource::Folder {
+        id: id.to_owned(),
+        path: "nowhere".into(),
+    }
+}

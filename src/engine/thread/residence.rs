@@ -1,0 +1,169 @@
+//! Which model is in memory: loading, replacing, unloading.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Admission, Engine, Waiting, guarded};
+use crate::{
+    cache::KvCache,
+    engine::{
+        handle::LoadedModel,
+        model::{Loader, Resident},
+        types::*,
+    },
+    mlx,
+};
+
+/// Keys and values get at least this part of the memory that a model leaves.
+const KEPT_SHARE: u64 = 2;
+
+impl<L: Loader> Engine<L> {
+    /// Changes the model once nothing runs any more.
+    pub(super) fn change(&mut self, change: Waiting) -> Admission {
+        if self.flight.is_none() && !self.running.iter().any(|s| s.is_ready()) {
+            // What is left has readers that no longer read.
+            while !self.running.is_empty() {
+                let reason = "the model was changed while its reader did not read";
+                self.fail(0, EngineError::Compute(reason.to_owned()));
+            }
+        }
+        if self.flight.is_some() || !self.running.is_empty() {
+            self.waiting.push_front(change);
+            return Admission::Later;
+        }
+        match change {
+            Waiting::Request(submission) => return self.admit(submission),
+            Waiting::Load { source, reply } => {
+                let loaded = self.load(&source);
+                if let Err(error) = &loaded {
+                    tracing::error!(model = source.id(), %error, "loading failed");
+                }
+                self.stats.send_modify(|stats| stats.loading = None);
+                self.publish();
+                // Whoever asked may be gone.
+                let _ = reply.send(loaded);
+            }
+            Waiting::Unload { reply } => {
+                self.drop_model();
+                self.publish();
+                let _ = reply.send(());
+            }
+        }
+        Admission::Done
+    }
+
+    fn load(&mut self, source: &ModelSource) -> Result<Arc<LoadedModel>, EngineError> {
+        let begun = Instant::now();
+        let needed = self.loader.estimate(source)?;
+        self.memory_limit = self.find_memory_limit();
+        let limit = self.memory_limit;
+        if needed > limit {
+            return Err(EngineError::OutOfMemory {
+                what: format!("the weights of `{}`", source.id()),
+                needed,
+                available: limit,
+                limit,
+            });
+        }
+        let held = self.weights() + self.kv.counters().kept_bytes;
+        if held + needed > limit {
+            self.kv.clear();
+        }
+        let mut note = "";
+        if self.weights() + needed > limit {
+            tracing::warn!(
+                model = source.id(),
+                "memory does not hold both models: the one in use is freed first"
+            );
+            self.drop_model();
+            note = ". The model in use before had to be freed first, to make room";
+        }
+        let resident = self.call_loader(source).map_err(|error| match error {
+            EngineError::Load { id, reason } => EngineError::Load {
+                id,
+                reason: reason + note,
+            },
+            other => other,
+        })?;
+        let model = resident.model.clone();
+        self.drop_model();
+        self.install(resident);
+        tracing::info!(
+            model = %model.id,
+            family = %model.family,
+            quantisation = %model.quantisation,
+            parameters = model.parameters,
+            weight_bytes = model.weight_bytes,
+            context = model.context_length,
+            load_ms = begun.elapsed().as_millis() as u64,
+            "model loaded"
+        );
+        Ok(model)
+    }
+
+    fn call_loader(&mut self, source: &ModelSource) -> Result<Resident, EngineError> {
+        let stats = self.stats.clone();
+        let mut told = Instant::now();
+        let mut progress = |part: f32| {
+            if told.elapsed() >= Duration::from_millis(100) {
+                told = Instant::now();
+                stats.send_modify(|stats| stats.loading = Some((source.id().to_owned(), part)));
+            }
+        };
+        let loader = &mut self.loader;
+        let options = &self.options;
+        guarded(|| Ok(loader.load(source, options, &mut progress))).unwrap_or_else(|fault| {
+            Err(EngineError::Load {
+                id: source.id().to_owned(),
+                reason: fault.to_string(),
+            })
+        })
+    }
+
+    fn install(&mut self, resident: Resident) {
+        let room = self
+            .memory_limit
+            .saturating_sub(resident.model.weight_bytes);
+        let kept = self.options.prefix_cache_bytes.unwrap_or(room / KEPT_SHARE);
+        self.evicted_before += self.kv.counters().evicted;
+        self.kv = KvCache::new(
+            &resident.fingerprint,
+            resident.decoder.kv_bytes_per_token(),
+            room,
+            kept,
+        );
+        self.model.send_replace(Some(resident.model.clone()));
+        self.resident = Some(resident);
+    }
+
+    fn drop_model(&mut self) {
+        self.kv.clear();
+        if let Some(resident) = self.resident.take() {
+            tracing::info!(model = %resident.model.id, "model unloaded");
+            self.model.send_replace(None);
+            drop(resident);
+            let _ = mlx_rs::memory::clear_cache();
+        }
+    }
+
+    pub(super) fn weights(&self) -> u64 {
+        let resident = self.resident.as_ref();
+        resident.map_or(0, |resident| resident.model.weight_bytes)
+    }
+
+    /// Bytes that weights, keys and values may take: what was set, or nine
+    /// tenths of the device's memory and no more than is free now.
+    pub(super) fn find_memory_limit(&self) -> u64 {
+        if let Some(limit) = self.options.memory_limit {
+            return limit;
+        }
+        let device = mlx::device_info();
+        let own = mlx_rs::memory::active_memory().unwrap_or(0) as u64;
+        match device.memory_total {
+            0 => u64::MAX / 4,
+            total => (total / 10 * 9).min(device.memory_available + own),
+        }
+    }
+}

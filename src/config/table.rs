@@ -75,7 +75,7 @@ pub(super) const TABLE: &[SettingDoc] = &[
     ),
     doc(
         "chat.temperature",
-        Kind::Number(0.0, 5.0),
+        Kind::Number(0.0, 2.0),
         "the model's",
         "How freely the next token is chosen; 0 always takes the likeliest.",
     ),

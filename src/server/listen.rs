@@ -70,11 +70,16 @@ fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
+/// The message for a port that another program has.
+pub fn port_in_use(host: &str, port: u16) -> String {
+    format!(
+        "port {port} on {host} is in use. Choose another with --port, or stop the other program."
+    )
+}
+
 fn bind_problem(host: &str, port: u16, error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!(
-            "port {port} on {host} is in use. Choose another with --port, or stop the other program."
-        ),
+        std::io::ErrorKind::AddrInUse => port_in_use(host, port),
         std::io::ErrorKind::PermissionDenied => format!(
             "port {port} on {host} needs rights that this user lacks. Choose one above 1023 with --port."
         ),

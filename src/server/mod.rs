@@ -12,7 +12,6 @@ mod scope;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
     middleware,
     routing::get,
@@ -22,7 +21,7 @@ use crate::workstation::Workstation;
 use guard::Guard;
 use openai::errors::ApiError;
 
-pub use listen::HttpServer;
+pub use listen::{HttpServer, port_in_use};
 
 /// The largest request that is read.
 pub const MAX_BODY_BYTES: usize = 32 << 20;
@@ -59,7 +58,6 @@ fn router(workstation: Workstation, guard: Guard) -> Router {
         .merge(openai::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))
         .layer(guard.cors())
         .layer(middleware::from_fn_with_state(

@@ -47,6 +47,27 @@ impl PaneId {
     }
 }
 
+impl PaneId {
+    /// What the pane is for, in one sentence.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::Chat => {
+                "Talk to the model in use: several turns, streamed answers, a list of chats."
+            }
+            Self::Library => {
+                "The models on this machine: family, size, quantisation, whether they fit; load and download them."
+            }
+            Self::Logs => "Live log of the program, filtered by level and text.",
+            Self::Cache => {
+                "Charts of speed, memory and cache hits, the page map and the running requests."
+            }
+            Self::Tools => {
+                "MCP servers and their tools; call one with arguments and see the result."
+            }
+        }
+    }
+}
+
 pub trait Pane {
     fn id(&self) -> PaneId;
 

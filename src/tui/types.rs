@@ -1,9 +1,9 @@
 //! The types of the lower layers that the screen shows, gathered in one place.
 
 pub use crate::workstation::{
-    AnswerEvent, AnswerFinish, ApiState, ByteStats, ChatRequest, DeviceInfo, GenerationOptions,
-    PageStats, SamplingOverrides, Totals, Workstation, WorkstationError, install_panic_hook,
-    stderr,
+    AnswerEvent, AnswerFinish, ApiState, Backend, ByteStats, ChatRequest, DeviceInfo,
+    GenerationOptions, PageStats, SamplingOverrides, Totals, Workstation, WorkstationError,
+    install_panic_hook, stderr,
 };
 pub use crate::{
     engine::{EngineError, EngineStats, RequestId, RunningRequest, Timings, TokenEvent, Usage},

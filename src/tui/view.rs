@@ -161,7 +161,7 @@ fn header_right(shared: &Shared, theme: &Theme, detail: u8) -> Line<'static> {
             if detail >= 2 && !model.quantisation.is_empty() {
                 spans.push(Span::raw(format!(" {}", model.quantisation)));
             }
-            if detail >= 3 && !shared.device.backend.is_empty() {
+            if detail >= 3 {
                 spans.push(Span::styled(
                     format!(" · {}", shared.device.backend),
                     theme.muted,

@@ -5,33 +5,52 @@
 //! Everything here may be called from any thread; what is `async` needs the
 //! tokio runtime that `start` was called on.
 
+mod answer;
 mod api;
-mod standins;
+mod generate;
+mod resident;
+mod sampling;
+mod shelf;
 pub mod types;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use tokio::sync::watch;
 
 use api::ApiControl;
+use resident::{Held, Resident};
+use shelf::Shelf;
+
+pub use answer::AnswerStream;
 pub use api::{ApiCall, ApiServer, RunningApi, Starting};
-pub use standins::*;
+pub use resident::GUIDE;
+pub use sampling::MOST_LOGPROBS;
 pub use types::*;
 
 pub use crate::{
-    config::{Paths, Problem, Settings},
+    chat::{
+        AnswerFacts, Changes, ChatStore, ChatSummary, Conversation, ConversationHead, Node, NodeId,
+        SearchHit, StoreError, TreeError,
+    },
+    config::{Paths, Problem, Settings, nearest},
     engine::{
         ByteStats, EngineError, EngineStats, FinishReason, LoadedModel, PageStats, RequestId,
         RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals, Usage,
     },
-    telemetry::{LogFilter, LogRecord, LogRing, Telemetry},
+    library::{Download, DownloadStatus, Downloads, Fit, ModelEntry, Origin, TemplateFacts},
+    mcp::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome, Tools},
+    mlx::{Backend, DeviceInfo},
+    telemetry::{LogFilter, LogRecord, LogRing, Telemetry, install_panic_hook, stderr},
     text::conversation::{Message, Role, Segment, ToolCall, ToolSpec},
 };
 
-// What the screen needs of the terminal's other user, native code that prints.
-pub use crate::{
-    config::nearest,
-    telemetry::{install_panic_hook, stderr},
+use crate::{
+    engine::{EngineHandle, EngineOptions, ModelSource},
+    library, mlx,
 };
 
 /// The workstation. Cheap to clone; the last clone to go stops everything.
@@ -42,88 +61,206 @@ pub struct Workstation {
 
 struct Inner {
     paths: Paths,
-    settings: watch::Sender<Arc<Settings>>,
+    settings: Arc<Settings>,
     problems: Vec<Problem>,
-    device: DeviceInfo,
     logs: LogRing,
     chats: ChatStore,
     downloads: Downloads,
-    tools: Tools,
-    models: watch::Receiver<Arc<Vec<ModelEntry>>>,
-    model: watch::Receiver<Option<Arc<LoadedModel>>>,
-    stats: watch::Receiver<EngineStats>,
+    /// Started when somebody first looks.
+    tools: OnceLock<Tools>,
+    engine: EngineHandle,
+    resident: Resident,
+    /// What is loaded when nothing is and no model is named; `None` is the guide.
+    default_model: Mutex<Option<ModelSource>>,
+    shelf: Arc<Shelf>,
     api: ApiControl,
 }
 
 impl Workstation {
-    /// Starts the engine thread, the library's first scan and the MCP servers,
-    /// and loads nothing: the first frame waits for none of it. `server` makes
-    /// the HTTP API when it is asked for.
+    /// Starts the engine thread and the library's first scan, and loads
+    /// nothing: the first frame waits for neither. `server` makes the HTTP API
+    /// when it is asked for. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When not even a database in memory can be had for the chats.
     pub fn start(
-        _paths: Paths,
-        _settings: Settings,
-        _problems: Vec<Problem>,
-        _telemetry: &Telemetry,
-        _server: Arc<dyn ApiServer>,
+        paths: Paths,
+        settings: Settings,
+        problems: Vec<Problem>,
+        telemetry: &Telemetry,
+        server: Arc<dyn ApiServer>,
     ) -> Result<Self, WorkstationError> {
-        Err(unfinished())
+        let engine = EngineHandle::start(EngineOptions {
+            prefill_chunk: Some(settings.engine.prefill_chunk),
+            context_limit: settings.engine.context_limit,
+            memory_limit: settings.engine.memory_limit,
+            ..EngineOptions::default()
+        });
+        let chats = ChatStore::open(&paths.chats_db)
+            .or_else(|error| ChatStore::in_memory(Some(error.to_string())))
+            .map_err(|error| WorkstationError::Storage(error.to_string()))?;
+        let shelf = Arc::new(Shelf::start(shelf::scanner(&paths, &settings)));
+        let downloads = Downloads::start();
+        tokio::spawn(shelf::rescan_after(downloads.watch(), Arc::clone(&shelf)));
+        let inner = Inner {
+            downloads,
+            settings: Arc::new(settings),
+            problems,
+            logs: telemetry.logs(),
+            chats,
+            tools: OnceLock::new(),
+            resident: Resident::new(engine.clone()),
+            engine,
+            default_model: Mutex::new(None),
+            shelf,
+            api: ApiControl::new(server),
+            paths,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
-    /// Answers a conversation. Loads the model the request names (the one in
-    /// use, or the guide, when it names none).
-    pub async fn chat(&self, _request: ChatRequest) -> Result<AnswerStream, WorkstationError> {
-        Err(unfinished())
-    }
-
-    /// Continues a text, without a chat template.
-    pub async fn complete(
-        &self,
-        _request: CompletionRequest,
-    ) -> Result<AnswerStream, WorkstationError> {
-        Err(unfinished())
-    }
-
-    /// How many tokens the conversation takes with the model in use.
-    pub async fn count_tokens(&self, _request: &ChatRequest) -> Result<usize, WorkstationError> {
-        Err(unfinished())
+    /// Ends what runs: the API, then the tool servers. What is left ends with
+    /// the last clone.
+    pub async fn stop(&self) {
+        self.inner.api.stop().await;
+        if let Some(tools) = self.inner.tools.get() {
+            tools.stop().await;
+        }
     }
 
     /// The models on this machine, anew after every scan.
     pub fn models(&self) -> watch::Receiver<Arc<Vec<ModelEntry>>> {
-        self.inner.models.clone()
+        self.inner.shelf.models()
+    }
+
+    /// The models once the first scan is done.
+    pub async fn scanned_models(&self) -> Arc<Vec<ModelEntry>> {
+        self.inner.shelf.scanned().await
     }
 
     /// Looks for models again, in the background; `models()` brings the result.
-    pub fn rescan(&self) {}
+    pub fn rescan(&self) {
+        self.inner.shelf.rescan();
+    }
 
-    /// Loads a model by its id or folder, in place of the one in use. Progress
-    /// is in `engine_stats().loading`.
-    pub async fn load(&self, _id_or_path: &str) -> Result<Arc<LoadedModel>, WorkstationError> {
-        Err(unfinished())
+    /// Loads a model by its id or folder, in place of the one in use, also
+    /// when it is the same. Progress is in `engine_stats().loading`.
+    ///
+    /// # Errors
+    /// When there is no such model, or it cannot be loaded; then no model is
+    /// in use, or still the one before.
+    pub async fn load(&self, id_or_path: &str) -> Result<Arc<LoadedModel>, WorkstationError> {
+        let source = self.source(id_or_path).await?;
+        Ok(self.inner.resident.take(source, true).await?.model)
     }
 
     /// The model in use if it is the one named; loads it otherwise. `None`
-    /// means the model in use, or the guide when there is none.
+    /// means the model in use, or the guide when there is none. Names are ids
+    /// here, never paths: requests from outside come this way.
+    ///
+    /// # Errors
+    /// When there is no such model, or it cannot be loaded.
     pub async fn ensure_model(
         &self,
-        _id_or_path: Option<&str>,
+        id: Option<&str>,
     ) -> Result<Arc<LoadedModel>, WorkstationError> {
-        Err(unfinished())
+        Ok(self.hold(id).await?.model)
+    }
+
+    /// As `ensure_model`; the model stays in use while the result lives.
+    async fn hold(&self, id: Option<&str>) -> Result<Held, WorkstationError> {
+        if let Some(held) = self.inner.resident.held(id).await {
+            return Ok(held);
+        }
+        let default = self.default_model();
+        let source = match (id, default) {
+            (None, Some(source)) => source,
+            (Some(id), Some(source)) if source.id() == id => source,
+            (id, _) => self.find(id.unwrap_or(GUIDE)).await?,
+        };
+        self.inner.resident.take(source, false).await
+    }
+
+    /// Chooses, by id or folder, what is loaded when nothing is and no model is
+    /// named. Loads nothing.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub async fn set_default_model(&self, id_or_path: &str) -> Result<(), WorkstationError> {
+        let source = self.source(id_or_path).await?;
+        let mut default = lock(&self.inner.default_model);
+        *default = Some(source);
+        Ok(())
+    }
+
+    /// Loads random weights in the shape of a config.json, for measuring.
+    ///
+    /// # Errors
+    /// When the file describes no supported model, or memory is short.
+    pub async fn load_random(
+        &self,
+        config: &Path,
+        bits: Option<u32>,
+    ) -> Result<Arc<LoadedModel>, WorkstationError> {
+        let name = config.file_stem().unwrap_or(config.as_os_str());
+        let source = ModelSource::Random {
+            id: format!("random-{}", name.to_string_lossy()),
+            config: config.to_owned(),
+            bits,
+        };
+        Ok(self.inner.resident.take(source, true).await?.model)
+    }
+
+    fn default_model(&self) -> Option<ModelSource> {
+        lock(&self.inner.default_model).clone()
+    }
+
+    /// The model that a person's words mean: an id, the end of one, or a folder.
+    async fn source(&self, wanted: &str) -> Result<ModelSource, WorkstationError> {
+        match self.find(wanted).await {
+            Err(WorkstationError::UnknownModel(_)) => {}
+            found => return found,
+        }
+        let models = self.inner.shelf.scanned().await;
+        if resident::is_path(wanted) {
+            return resident::source_at(Path::new(wanted), &models);
+        }
+        let entry = library::resolve(&models, wanted, shelf::room(&self.inner.settings))
+            .map_err(|error| WorkstationError::BadRequest(error.to_string()))?;
+        resident::source_of(&entry)
+    }
+
+    /// Where the model with this id is.
+    async fn find(&self, id: &str) -> Result<ModelSource, WorkstationError> {
+        if id == GUIDE {
+            let path = self.guide_folder().await?;
+            return Ok(ModelSource::Folder {
+                id: GUIDE.to_owned(),
+                path,
+            });
+        }
+        let models = self.inner.shelf.scanned().await;
+        let entry = models.iter().find(|entry| entry.id == id);
+        let entry = entry.ok_or_else(|| WorkstationError::UnknownModel(id.to_owned()))?;
+        resident::source_of(entry)
     }
 
     /// Frees the model in use.
     pub async fn unload(&self) -> Result<(), WorkstationError> {
-        Err(unfinished())
+        self.inner.resident.release().await;
+        Ok(())
     }
 
     /// The model in use.
     pub fn model(&self) -> watch::Receiver<Option<Arc<LoadedModel>>> {
-        self.inner.model.clone()
+        self.inner.engine.model()
     }
 
     /// Numbers of the engine, a few times a second while something happens.
     pub fn engine_stats(&self) -> watch::Receiver<EngineStats> {
-        self.inner.stats.clone()
+        self.inner.engine.stats()
     }
 
     /// The state of the HTTP API.
@@ -156,9 +293,13 @@ impl Workstation {
         self.inner.api.call()
     }
 
-    /// The MCP servers and their tools.
+    /// The MCP servers and their tools. The servers start with the first call,
+    /// which must be made within a tokio runtime: commands that use no tools
+    /// start no programs.
     pub fn tools(&self) -> &Tools {
-        &self.inner.tools
+        self.inner
+            .tools
+            .get_or_init(|| Tools::start(&self.inner.paths))
     }
 
     pub fn logs(&self) -> LogRing {
@@ -176,7 +317,7 @@ impl Workstation {
 
     /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
-        self.inner.settings.borrow().clone()
+        Arc::clone(&self.inner.settings)
     }
 
     /// Problems of the settings file, found at the start.
@@ -188,16 +329,21 @@ impl Workstation {
         &self.inner.paths
     }
 
+    /// The device and the memory it has free now. Takes about a millisecond.
     pub fn device(&self) -> DeviceInfo {
-        self.inner.device.clone()
+        mlx::device_info()
     }
 
     /// The folder of the model that comes with Maquette.
-    pub fn guide_folder(&self) -> Result<PathBuf, WorkstationError> {
-        Err(unfinished())
+    pub async fn guide_folder(&self) -> Result<PathBuf, WorkstationError> {
+        let paths = self.inner.paths.clone();
+        tokio::task::spawn_blocking(move || library::guide_folder(&paths))
+            .await
+            .map_err(|error| WorkstationError::Internal(error.to_string()))?
+            .map_err(|error| WorkstationError::Storage(error.to_string()))
     }
 }
 
-fn unfinished() -> WorkstationError {
-    WorkstationError::BadRequest("the services below are not there yet".to_owned())
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde_json::{Map, Value};
 
 use crate::{
-    engine::{EngineError, FinishReason, RequestId, Timings, TokenEvent, Usage},
+    engine::{EngineError, FinishReason, Timings, TokenEvent, Usage},
     text::conversation::{Message, Segment, ToolSpec},
 };
 
@@ -108,21 +108,6 @@ pub enum AnswerEvent {
     Failed(WorkstationError),
 }
 
-/// The answer being made. Dropping it cancels the work.
-pub struct AnswerStream {
-    pub id: RequestId,
-    /// The id of the model that answers.
-    pub model: String,
-    pub(super) events: tokio::sync::mpsc::Receiver<AnswerEvent>,
-}
-
-impl AnswerStream {
-    /// The next event; `None` after the last.
-    pub async fn next(&mut self) -> Option<AnswerEvent> {
-        self.events.recv().await
-    }
-}
-
 /// The state of the HTTP API that runs behind the screen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ApiState {
@@ -158,4 +143,7 @@ pub enum WorkstationError {
     Api(String),
     #[error("{0}")]
     Storage(String),
+    /// A fault of Maquette's own.
+    #[error("{0}")]
+    Internal(String),
 }

@@ -12,7 +12,7 @@ mod quantisation;
 pub use files::{TensorInfo, WeightFiles};
 pub use finite::Finite;
 pub use loader::FileSource;
-pub use quantisation::{Affine, Quantisation};
+pub use quantisation::{Affine, BITS, GROUPS, Quantisation};
 
 use mlx_rs::Array;
 

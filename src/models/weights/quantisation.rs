@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use crate::models::{Config, ModelError};
 
-const BITS: [usize; 6] = [2, 3, 4, 5, 6, 8];
-const GROUPS: [usize; 3] = [32, 64, 128];
+/// Bits that a weight can have.
+pub const BITS: [usize; 6] = [2, 3, 4, 5, 6, 8];
+/// Weights that can share a scale.
+pub const GROUPS: [usize; 3] = [32, 64, 128];
 
 /// Affine quantisation: groups of `group` weights share a scale and a bias,
 /// `weight = scale · q + bias` with `q` of `bits` bits.

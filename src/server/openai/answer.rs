@@ -3,7 +3,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::{body::Bytes, extract::rejection::BytesRejection, http::StatusCode};
+use axum::{body::Body, http::StatusCode};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use super::errors::ApiError;
@@ -11,6 +12,9 @@ use crate::{
     server::MAX_BODY_BYTES,
     workstation::{AnswerEvent, AnswerFinish, AnswerStream, Usage, Workstation, WorkstationError},
 };
+
+/// Bytes of too large a body that are read and thrown away.
+const MOST_DISCARDED: usize = 8 * MAX_BODY_BYTES;
 
 /// What every object of one answer repeats.
 pub struct Envelope {
@@ -88,17 +92,32 @@ pub fn cut_off() -> ApiError {
     .code("engine_stopped")
 }
 
-/// The request's body, or why it could not be read.
-pub fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::request(format!(
-            "the request body is larger than {} MiB, the most that Maquette reads.",
-            MAX_BODY_BYTES >> 20
-        ))
-        .code("request_too_large")
-        .status(StatusCode::PAYLOAD_TOO_LARGE),
-        _ => ApiError::request("the request body could not be read to its end."),
-    })
+/// Reads the request's body. One that is too large is read to its end all the
+/// same, within bounds: many clients see the refusal only after they have sent
+/// everything.
+pub async fn body(body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.next().await {
+        let part =
+            part.map_err(|_| ApiError::request("the request body could not be read to its end."))?;
+        length += part.len();
+        match length {
+            0..=MAX_BODY_BYTES => bytes.extend_from_slice(&part),
+            ..=MOST_DISCARDED => bytes = Vec::new(),
+            _ => break,
+        }
+    }
+    if length > MAX_BODY_BYTES {
+        let most = MAX_BODY_BYTES >> 20;
+        let message =
+            format!("the request body is larger than {most} MiB, the most that Maquette reads.");
+        return Err(ApiError::request(message)
+            .code("request_too_large")
+            .status(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    Ok(bytes)
 }
 
 /// The answer, or the refusal; an unknown model's names those there are.

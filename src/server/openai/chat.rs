@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    body::Body,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use futures_util::Stream;
@@ -27,9 +27,9 @@ use crate::{
 pub async fn complete(
     State(workstation): State<Workstation>,
     Extension(scope): Extension<Arc<RequestScope>>,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let (request, delivery) = parse(&answer::body(body)?)?;
+    let (request, delivery) = parse(&answer::body(body).await?)?;
     scope.generating(delivery.stream);
     let stream = answer::start(workstation.chat(request).await, &workstation)?;
     scope.model(&stream.model);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    body::Body,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use futures_util::Stream;
@@ -35,9 +35,9 @@ const DEFAULT_MAX_TOKENS: usize = 16;
 pub async fn complete(
     State(workstation): State<Workstation>,
     Extension(scope): Extension<Arc<RequestScope>>,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let (request, delivery) = parse(&answer::body(body)?)?;
+    let (request, delivery) = parse(&answer::body(body).await?)?;
     scope.generating(delivery.stream);
     let logprobs = request.options.logprobs.is_some();
     let stream = answer::start(workstation.complete(request).await, &workstation)?;

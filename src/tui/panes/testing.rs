@@ -25,9 +25,12 @@ pub struct Screen {
 impl Screen {
     pub fn new(pane: PaneId) -> Self {
         let device = DeviceInfo {
+            backend: Backend::Cpu,
+            name: "Test CPU".into(),
             memory_total: 24_000_000_000,
             memory_available: 22_000_000_000,
-            ..DeviceInfo::default()
+            threads: 8,
+            unified_memory: true,
         };
         let keymap = Arc::new(Keymap::built_in());
         let mut state = State::new(keymap, Arc::new(Theme::plain("test")), device, (120, 40));

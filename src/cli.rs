@@ -1,5 +1,0 @@
-//! The command tree.
-
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}

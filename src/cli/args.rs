@@ -1,0 +1,180 @@
+//! The command tree. Help, usage errors and the facts all come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A full-screen terminal workstation for local language models.
+#[derive(Debug, Parser)]
+#[command(
+    name = "maquette",
+    version,
+    about = "A full-screen terminal workstation for local language models",
+    after_help = "Without a command, Maquette opens its screen."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the HTTP API without the screen
+    Serve(ServeArgs),
+    /// Answer once on a plain terminal or pipe
+    Chat(ChatArgs),
+    /// List the models on this machine
+    Models(ModelsArgs),
+    /// Download a model from the hub
+    Pull(PullArgs),
+    /// Measure prefill and decode speed
+    Bench(BenchArgs),
+    /// Say which backend, device, memory, folders and terminal features were found
+    Doctor(DoctorArgs),
+    /// Print what the program knows of itself as JSON
+    #[command(hide = true)]
+    Facts,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The model to serve; the guide when left out
+    #[arg(long, value_name = "PATH_OR_ID")]
+    pub model: Option<String>,
+    /// The address to listen on, 127.0.0.1 by default
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// The port to listen on, 8421 by default; 0 takes a free one
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// Ask clients for this key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "MAQUETTE_API_KEY",
+        hide_env_values = true
+    )]
+    pub api_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ChatArgs {
+    /// The question, or - for standard input
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: String,
+    /// The model to ask; the guide when left out
+    #[arg(long, value_name = "PATH_OR_ID")]
+    pub model: Option<String>,
+    /// A system prompt
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Sampling temperature, 0 for the likeliest answer
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub temperature: Option<f32>,
+    /// Choose among the likeliest tokens that sum up to this probability
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub top_p: Option<f32>,
+    /// Longest answer, in tokens
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// The same seed gives the same answer
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Let the model think first
+    #[arg(long, conflicts_with = "no_thinking")]
+    pub thinking: bool,
+    /// Do not let the model think first
+    #[arg(long)]
+    pub no_thinking: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// The model's name on the hub, such as mlx-community/Qwen3-0.6B-4bit
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Print JSON when done
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The model to measure; the guide when left out
+    #[arg(long, value_name = "PATH_OR_ID", conflicts_with = "config")]
+    pub model: Option<String>,
+    /// A config.json to make random weights from
+    #[arg(long, value_name = "FILE", requires = "random_weights")]
+    pub config: Option<PathBuf>,
+    /// Use random weights
+    #[arg(long, requires = "config")]
+    pub random_weights: bool,
+    /// Quantise the random weights
+    #[arg(long, value_name = "N", requires = "config",
+          value_parser = clap::builder::PossibleValuesParser::new(["2", "3", "4", "5", "6", "8"]))]
+    pub bits: Option<String>,
+    /// Tokens of the prompt
+    #[arg(long, value_name = "N", default_value_t = 512,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub prompt_tokens: usize,
+    /// Tokens to generate
+    #[arg(long, value_name = "N", default_value_t = 128,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
+    pub generate_tokens: usize,
+    /// Measured runs, after one to warm up
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub runs: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_prompt_may_begin_with_a_dash() {
+        let parsed = |args: &[&str]| match Cli::try_parse_from(args).unwrap().command {
+            Some(Command::Chat(chat)) => chat.prompt,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parsed(&["maquette", "chat", "-p", "-"]), "-");
+        assert_eq!(parsed(&["maquette", "chat", "-p", "-5 + 3?"]), "-5 + 3?");
+    }
+
+    #[test]
+    fn random_weights_and_their_shape_belong_together() {
+        let bench = |args: &[&str]| {
+            let args = ["maquette", "bench"].iter().chain(args);
+            Cli::try_parse_from(args)
+        };
+        assert!(bench(&["--random-weights"]).is_err());
+        assert!(bench(&["--config", "c.json"]).is_err());
+        assert!(bench(&["--config", "c.json", "--random-weights", "--bits", "7"]).is_err());
+        assert!(bench(&["--config", "c.json", "--random-weights", "--bits", "4"]).is_ok());
+        assert!(bench(&["--runs", "0"]).is_err());
+    }
+}

@@ -1,0 +1,228 @@
+//! `maquette bench`: prefill and decode speed, through the engine as it serves.
+//!
+//! Every run has a prompt of its own, so that nothing comes from the cache, and
+//! generates exactly as many tokens as asked for. The figures are medians of
+//! the runs after one to warm up.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tracing::Level;
+
+use super::{
+    args::BenchArgs,
+    output::{self, CliError, note},
+    start::{headless, load, with_workstation},
+    table,
+};
+use crate::workstation::{
+    AnswerEvent, CompletionRequest, GenerationOptions, LoadedModel, Prompt, SamplingOverrides,
+    Timings, Workstation,
+};
+
+/// What one run took.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// Tokens a second.
+    prefill: f64,
+    decode: f64,
+    /// From submission to the first token.
+    first_token: Duration,
+}
+
+/// Measures and prints.
+pub async fn run(args: BenchArgs) -> Result<(), CliError> {
+    let started = headless(Level::WARN)?;
+    with_workstation(started, async |workstation| bench(workstation, &args).await).await
+}
+
+async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliError> {
+    match &args.config {
+        Some(config) => {
+            let bits = args.bits.as_deref().and_then(|bits| bits.parse().ok());
+            workstation.load_random(config, bits).await?;
+        }
+        None => load(workstation, args.model.as_deref()).await?,
+    }
+    let model = workstation.model().borrow().clone();
+    let model = model.ok_or_else(|| CliError::Failed("no model is loaded.".to_owned()))?;
+    let needed = args.prompt_tokens + args.generate_tokens;
+    if needed > model.context_length {
+        return Err(CliError::Failed(format!(
+            "{needed} tokens do not fit into the context of {} tokens. Lower --prompt-tokens or \
+             --generate-tokens.",
+            model.context_length
+        )));
+    }
+    let mut runs = Vec::new();
+    for number in 0..=args.runs {
+        let run = measure(workstation, &model, args, number as u64).await?;
+        // The first one warms up.
+        if number > 0 {
+            runs.push(run);
+        }
+    }
+    let peak = workstation.engine_stats().borrow().bytes.peak;
+    report(args, &model, workstation, &runs, peak)
+}
+
+async fn measure(
+    workstation: &Workstation,
+    model: &LoadedModel,
+    args: &BenchArgs,
+    number: u64,
+) -> Result<Run, CliError> {
+    let request = CompletionRequest {
+        prompt: Prompt::Tokens(prompt(args.prompt_tokens, model.vocab_size, number)),
+        options: GenerationOptions {
+            max_tokens: Some(args.generate_tokens),
+            ignore_eos: true,
+            sampling: SamplingOverrides {
+                temperature: Some(0.0),
+                top_k: Some(0),
+                top_p: Some(1.0),
+                min_p: Some(0.0),
+                repetition_penalty: Some(1.0),
+                ..SamplingOverrides::default()
+            },
+            ..GenerationOptions::default()
+        },
+    };
+    let mut answer = workstation.complete(request).await?;
+    loop {
+        match answer.next().await {
+            Some(AnswerEvent::Finished { usage, timings, .. }) => {
+                if usage.completion_tokens != args.generate_tokens || usage.cached_tokens != 0 {
+                    return Err(CliError::Failed(format!(
+                        "the run does not count: {} of {} tokens were generated and {} came from \
+                         the cache.",
+                        usage.completion_tokens, args.generate_tokens, usage.cached_tokens
+                    )));
+                }
+                return Ok(figures(
+                    args.prompt_tokens,
+                    usage.completion_tokens,
+                    &timings,
+                ));
+            }
+            Some(AnswerEvent::Failed(error)) => return Err(error.into()),
+            Some(_) => {}
+            None => return Err(CliError::Failed("the engine stopped.".to_owned())),
+        }
+    }
+}
+
+fn figures(prompt: usize, generated: usize, timings: &Timings) -> Run {
+    Run {
+        prefill: prompt as f64 / timings.prefill.as_secs_f64().max(1e-9),
+        decode: timings.decode_rate(generated),
+        first_token: timings.first_token,
+    }
+}
+
+/// Tokens that look random and differ from run to run, the same on every
+/// machine (splitmix64).
+fn prompt(tokens: usize, vocabulary: usize, number: u64) -> Vec<u32> {
+    let mut state = number;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (0..tokens)
+        .map(|_| (next() % vocabulary.max(1) as u64) as u32)
+        .collect()
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[middle],
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    }
+}
+
+fn report(
+    args: &BenchArgs,
+    model: &LoadedModel,
+    workstation: &Workstation,
+    runs: &[Run],
+    peak: u64,
+) -> Result<(), CliError> {
+    let prefill = median(runs.iter().map(|run| run.prefill));
+    let decode = median(runs.iter().map(|run| run.decode));
+    let first = median(runs.iter().map(|run| run.first_token.as_secs_f64()));
+    if args.json {
+        let each = |run: &Run| {
+            json!({
+                "prefill_tokens_per_second": run.prefill,
+                "decode_tokens_per_second": run.decode,
+                "first_token_seconds": run.first_token.as_secs_f64(),
+            })
+        };
+        return output::json(&json!({
+            "model": model.id,
+            "family": model.family,
+            "quantisation": model.quantisation,
+            "parameters": model.parameters,
+            "backend": workstation.device().backend.to_string(),
+            "device": workstation.device().name,
+            "random_weights": args.random_weights,
+            "prompt_tokens": args.prompt_tokens,
+            "generate_tokens": args.generate_tokens,
+            "prefill_tokens_per_second": prefill,
+            "decode_tokens_per_second": decode,
+            "first_token_seconds": first,
+            "peak_memory_bytes": peak,
+            "runs": runs.iter().map(each).collect::<Vec<_>>(),
+        }));
+    }
+    let device = workstation.device();
+    output::line(format_args!(
+        "{} ({}, {}, {} parameters) on {} ({})",
+        model.id,
+        model.family,
+        model.quantisation,
+        table::parameters(model.parameters),
+        device.name,
+        device.backend
+    ))?;
+    output::line(format_args!(
+        "prefill      {prefill:>10.1} tokens/s  ({} tokens)",
+        args.prompt_tokens
+    ))?;
+    output::line(format_args!(
+        "decode       {decode:>10.1} tokens/s  ({} tokens)",
+        args.generate_tokens
+    ))?;
+    output::line(format_args!("first token  {:>10.1} ms", first * 1e3))?;
+    output::line(format_args!("peak memory  {:>10}", table::bytes(peak)))?;
+    if runs.len() < 3 {
+        note("maquette: with fewer than 3 runs the figures are a first impression.\n");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_of_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+    }
+
+    #[test]
+    fn prompts_differ_and_stay_in_the_vocabulary() {
+        let (first, second) = (prompt(100, 50, 1), prompt(100, 50, 2));
+        assert_ne!(first, second);
+        assert_eq!(first, prompt(100, 50, 1));
+        assert!(first.iter().all(|&token| token < 50));
+    }
+}

@@ -9,52 +9,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
+use super::{
+    parts::{AnswerFacts, Changes, ConversationHead, Node, NodeId, TreeError},
+    title::title_from,
+};
 use crate::text::conversation::{Message, Role};
-
-/// Names a message within its conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NodeId(pub u64);
-
-impl NodeId {
-    /// Random, and small enough for a database's signed numbers.
-    fn fresh() -> Self {
-        Self((uuid::Uuid::new_v4().as_u128() as u64) >> 1)
-    }
-}
-
-/// A message with its place in the tree.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    pub id: NodeId,
-    /// `None` begins the conversation.
-    pub parent: Option<NodeId>,
-    pub message: Message,
-    pub created: DateTime<Utc>,
-    /// How the answer was made; for the assistant's messages.
-    pub answer: Option<AnswerFacts>,
-}
-
-/// The line below an answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AnswerFacts {
-    pub model: String,
-    pub prompt_tokens: usize,
-    pub cached_tokens: usize,
-    pub completion_tokens: usize,
-    /// Decode speed in tokens a second.
-    pub tokens_per_second: f64,
-    pub first_token_ms: u64,
-    /// Time and tokens spent thinking, 0 when it did not.
-    pub thinking_ms: u64,
-    pub thinking_tokens: usize,
-    /// Why it ended, unless it was complete: such as "cancelled", "length" or
-    /// an error.
-    pub cut: Option<String>,
-}
 
 /// A conversation with all its branches.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,17 +33,6 @@ pub struct Conversation {
     /// What no store has yet.
     unsaved: HashSet<NodeId>,
     removed: Vec<NodeId>,
-}
-
-/// Why a tree could not be changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TreeError {
-    #[error("there is no message {} in this chat.", .0.0)]
-    NoNode(NodeId),
-    #[error("only an answer can be made again; message {} is not one.", .0.0)]
-    NotAnAnswer(NodeId),
-    #[error("the stored chat is damaged: {0}")]
-    Damaged(String),
 }
 
 impl Conversation {
@@ -358,49 +307,6 @@ impl Conversation {
         let first = first.iter().find(|node| node.message.role == Role::User);
         title_from(first.map_or("", |node| &node.message.content))
     }
-}
-
-/// What a store keeps of a conversation besides its messages.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConversationHead {
-    pub id: String,
-    pub custom_title: Option<String>,
-    pub system_prompt: String,
-    pub created: DateTime<Utc>,
-    pub updated: DateTime<Utc>,
-}
-
-/// What a store has not seen yet; from [`Conversation::take_changes`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Changes {
-    pub head: ConversationHead,
-    pub title: String,
-    pub active: Option<NodeId>,
-    /// New and changed messages, parents before children.
-    pub nodes: Vec<Node>,
-    /// Removed messages; what followed them goes too.
-    pub removed: Vec<NodeId>,
-}
-
-/// Characters of a title at most.
-const TITLE_LENGTH: usize = 48;
-
-/// The first line of a text, shortened at a word.
-fn title_from(text: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let Some(line) = line else {
-        return "New chat".to_owned();
-    };
-    let line: String = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let Some((cut, _)) = line.char_indices().nth(TITLE_LENGTH) else {
-        return line;
-    };
-    let short = &line[..cut];
-    let short = match short.rsplit_once(' ') {
-        Some((words, _)) if words.chars().count() > TITLE_LENGTH / 2 => words,
-        _ => short,
-    };
-    format!("{}…", short.trim_end_matches([',', '.', ':', ';', ' ']))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod file;
 mod nearest;
 mod paths;
 mod problem;
+mod read;
 mod settings;
 mod store;
 mod table;

@@ -6,6 +6,7 @@
 mod download;
 mod entry;
 mod error;
+mod explain;
 mod fetch;
 mod guide;
 mod queue;

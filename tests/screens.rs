@@ -25,10 +25,11 @@ fn screen(size: (u16, u16)) -> State {
     let theme = theme::file::load("dark", Path::new("/nonexistent"), Depth::True).theme;
     let device = DeviceInfo {
         name: "8 cores".into(),
-        backend: "CPU",
+        backend: Backend::Cpu,
         memory_total: 32_000_000_000,
         memory_available: 22_000_000_000,
         threads: 8,
+        unified_memory: true,
     };
     let keymap = Arc::new(Keymap::built_in());
     let mut state = State::new(keymap, Arc::new(theme), device, size);

@@ -13,7 +13,7 @@ mod host;
 mod leave;
 pub mod ops;
 
-pub use leave::leave;
 pub use device::{Backend, DeviceInfo, backend, device_info};
+pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};
 pub use ops::*;

@@ -5,12 +5,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use futures_util::FutureExt;
+use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
     task::AbortHandle,
 };
 
 use super::{
+    chats::Chats,
     message::{CallId, Effect, Message, Notice, TurnId},
     types::*,
 };
@@ -21,6 +23,7 @@ const BATCH: usize = 256;
 pub struct Executor {
     workstation: Workstation,
     messages: mpsc::Sender<Message>,
+    chats: Chats,
     /// Dropping an answer's stream cancels it, so aborting its task does.
     answers: HashMap<TurnId, AbortHandle>,
     calls: HashMap<CallId, AbortHandle>,
@@ -29,6 +32,7 @@ pub struct Executor {
 impl Executor {
     pub fn new(workstation: Workstation, messages: mpsc::Sender<Message>) -> Self {
         Self {
+            chats: Chats::start(workstation.clone(), messages.clone()),
             workstation,
             messages,
             answers: HashMap::new(),
@@ -47,6 +51,17 @@ impl Executor {
             Message::Stats(Arc::new(stats.clone()))
         });
         self.forward(workstation.api(), |api| Message::Api(api.clone()));
+        self.forward(workstation.models(), |models| {
+            Message::Models(models.clone())
+        });
+        self.forward(workstation.downloads().watch(), |downloads| {
+            Message::Downloads(downloads.clone())
+        });
+        self.forward(workstation.tools().servers(), |servers| {
+            Message::Servers(servers.clone())
+        });
+        self.follow_logs();
+        self.chats.start_effect(Effect::ListChats);
     }
 
     /// Sends the value of a watch now and whenever it changes.
@@ -60,6 +75,28 @@ impl Executor {
             loop {
                 let next = message(&values.borrow_and_update());
                 if messages.send(next).await.is_err() || values.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn follow_logs(&self) {
+        let ring = self.workstation.logs();
+        let messages = self.messages.clone();
+        tokio::spawn(async move {
+            let mut newest = ring.newest();
+            let mut seen = 0;
+            loop {
+                newest.borrow_and_update();
+                let records = ring.since(seen);
+                if let Some(last) = records.last() {
+                    seen = last.seq;
+                    if messages.send(Message::Logs(records)).await.is_err() {
+                        return;
+                    }
+                }
+                if newest.changed().await.is_err() {
                     return;
                 }
             }
@@ -97,8 +134,65 @@ impl Executor {
                 None
             }),
             Effect::StopApi => self.spawn(async move { failed(workstation.stop_api().await) }),
+            Effect::Download(id) => {
+                // The library scans again when it is here, and shows it.
+                self.tell(workstation.downloads().add(&id));
+            }
+            Effect::PauseDownload(id) => self.tell(workstation.downloads().pause(&id)),
+            Effect::ResumeDownload(id) => self.tell(workstation.downloads().resume(&id)),
+            Effect::CancelDownload(id) => self.tell(workstation.downloads().cancel(&id)),
+            Effect::CallTool {
+                call,
+                server,
+                tool,
+                arguments,
+            } => self.call(call, server, tool, arguments),
+            Effect::CancelTool(call) => {
+                if let Some(call) = self.calls.remove(&call) {
+                    call.abort();
+                }
+            }
+            Effect::RestartServer(name) => self.tell(workstation.tools().restart(&name)),
+            Effect::ReloadTools => {
+                let problem = workstation.tools().reload();
+                self.tell(problem.map_or(Ok(()), Err));
+            }
+            chat @ (Effect::ListChats
+            | Effect::OpenChat(_)
+            | Effect::SaveChat(_)
+            | Effect::RenameChat { .. }
+            | Effect::DeleteChat(_)) => self.chats.start_effect(chat),
             _ => {}
         }
+    }
+
+    /// Waits for what must outlive the screen: chats being kept. Everything
+    /// else is dropped, which cancels it.
+    pub async fn finish(self) {
+        for task in self.answers.values().chain(self.calls.values()) {
+            task.abort();
+        }
+        self.chats.finish().await;
+    }
+
+    /// Shows what went wrong at once, where it did.
+    fn tell(&self, outcome: Result<(), impl ToString>) {
+        if let Err(error) = outcome {
+            let notice = Notice::error(error.to_string());
+            self.spawn(async { Some(Message::Notice(notice)) });
+        }
+    }
+
+    fn call(&mut self, call: CallId, server: String, tool: String, arguments: Value) {
+        let workstation = self.workstation.clone();
+        self.calls.retain(|_, call| !call.is_finished());
+        let task = self.task(async move {
+            let tools = workstation.tools();
+            let result = tools.call(&server, &tool, arguments).await;
+            let result = result.map_err(|error| error.to_string());
+            Some(Message::ToolCalled { call, result })
+        });
+        self.calls.insert(call, task);
     }
 
     fn spawn(&self, work: impl Future<Output = Option<Message>> + Send + 'static) {

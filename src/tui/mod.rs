@@ -3,6 +3,7 @@
 //! Sees `workstation` and nothing below it.
 
 pub mod action;
+pub mod chats;
 pub mod clipboard;
 pub mod composer;
 pub mod editor;
@@ -92,8 +93,10 @@ pub async fn run(workstation: Workstation) -> Result<(), TuiError> {
         done: false,
     };
     runtime.draw()?;
-    runtime.begin(problems).await;
-    Ok(runtime.run().await?)
+    runtime.begin(problems);
+    let outcome = runtime.run().await;
+    runtime.finish().await;
+    Ok(outcome?)
 }
 
 fn exports(workstation: &Workstation) -> PathBuf {
@@ -107,6 +110,14 @@ fn first_state(workstation: &Workstation, depth: Depth, size: (u16, u16)) -> (St
     let keymap = keymaps::load(&settings.keymap, &paths.keymaps);
     let theme = themes::load(&settings.theme, &paths.themes, depth);
     let mut problems: Vec<String> = Vec::new();
+    problems.extend(workstation.chats().problem());
+    problems.extend(
+        workstation
+            .tools()
+            .problem()
+            .iter()
+            .map(ToString::to_string),
+    );
     problems.extend(workstation.problems().iter().map(ToString::to_string));
     problems.extend(keymap.problems.iter().map(ToString::to_string));
     problems.extend(theme.problems.iter().map(ToString::to_string));
@@ -125,7 +136,7 @@ fn first_state(workstation: &Workstation, depth: Depth, size: (u16, u16)) -> (St
 
 impl Runtime {
     /// Everything that the first frame does not wait for.
-    async fn begin(&mut self, problems: Vec<String>) {
+    fn begin(&mut self, problems: Vec<String>) {
         self.executor.follow();
         self.executor.load_something();
         for problem in &problems {
@@ -138,5 +149,19 @@ impl Runtime {
         };
         update::update(&mut self.state, Message::Notice(Notice::warn(text)));
         self.dirty = true;
+    }
+
+    /// Gives the terminal back and waits for what must not be lost.
+    async fn finish(self) {
+        let Self {
+            terminal,
+            executor,
+            messages,
+            ..
+        } = self;
+        drop(terminal);
+        // Nobody reads them any more; senders must not wait for room.
+        drop(messages);
+        executor.finish().await;
     }
 }

@@ -1,20 +1,13 @@
 //! The types of the lower layers that the screen shows, gathered in one place.
 
 pub use crate::workstation::{
-    AnswerEvent, AnswerFinish, ApiState, Backend, ByteStats, ChatRequest, DeviceInfo,
-    GenerationOptions, PageStats, SamplingOverrides, Totals, Workstation, WorkstationError,
-    install_panic_hook, stderr,
-};
-pub use crate::{
-    engine::{EngineError, EngineStats, RequestId, RunningRequest, Timings, TokenEvent, Usage},
-    text::conversation::{Message as ChatMessage, Role, Segment, ToolCall, ToolSpec},
-};
-
-pub use crate::{
-    chat::{AnswerFacts, Conversation, Node, NodeId},
-    library::{Download as DownloadState, DownloadStatus, Fit, ModelEntry, Origin, TemplateFacts},
-    mcp::{ServerState, ServerStatus, ToolInfo, ToolOutcome},
-    telemetry::{LogFilter, LogRecord, LogRing},
+    AnswerEvent, AnswerFacts, AnswerFinish, ApiState, Backend, ByteStats, ChatRequest, ChatStore,
+    ChatSummary, Conversation, DeviceInfo, Download as DownloadState, DownloadStatus, EngineError,
+    EngineStats, Fit, GenerationOptions, LogFilter, LogRecord, LogRing, Message as ChatMessage,
+    ModelEntry, Node, NodeId, Origin, PageStats, RequestId, Role, RunningRequest,
+    SamplingOverrides, Segment, ServerState, ServerStatus, StoreError, TemplateFacts, Timings,
+    TokenEvent, ToolCall, ToolInfo, ToolOutcome, ToolSpec, Totals, Usage, Workstation,
+    WorkstationError, install_panic_hook, stderr,
 };
 
 /// The facts of the model in use that are shown.
@@ -44,13 +37,3 @@ impl From<&crate::workstation::LoadedModel> for ModelInUse {
         }
     }
 }
-
-mod standins {
-    #[derive(Debug, Clone)]
-    pub struct ChatSummary {
-        pub id: String,
-        pub title: String,
-    }
-}
-
-pub use standins::*;

@@ -210,7 +210,7 @@ fn rank<'a>(query: &str, items: impl Iterator<Item = &'a PickerItem>) -> Vec<usi
     }
     // Letters scattered over a sentence match almost anything.
     let best = scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
-    scored.retain(|(score, _)| *score * 2 > best || best == 0);
+    scored.retain(|(score, _)| *score * 4 > best * 3 || best == 0);
     scored.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
     scored.into_iter().map(|(_, index)| index).collect()
 }

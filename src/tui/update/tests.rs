@@ -11,13 +11,21 @@ use crate::tui::{
     overlay::{Confirm, Picker, PickerItem},
     pane::Pane,
     theme::Theme,
-    types::{DeviceInfo, EngineStats, RequestId, RunningRequest},
+    types::{Backend, DeviceInfo, EngineStats, RequestId, RunningRequest},
 };
 
 fn state() -> State {
     let theme = Arc::new(Theme::plain("dark"));
     let keymap = Arc::new(Keymap::built_in());
-    let mut state = State::new(keymap, theme, DeviceInfo::default(), (80, 24));
+    let device = DeviceInfo {
+        backend: Backend::Cpu,
+        name: "Test CPU".into(),
+        memory_total: 24_000_000_000,
+        memory_available: 22_000_000_000,
+        threads: 8,
+        unified_memory: true,
+    };
+    let mut state = State::new(keymap, theme, device, (80, 24));
     state.themes = vec!["dark".into(), "light".into()];
     state
 }

@@ -18,6 +18,8 @@ use ratatui::{
 };
 
 use self::history::{History, Sample};
+use unicode_width::UnicodeWidthStr;
+
 use crate::tui::{
     action::{Action, Context},
     message::{Effect, Message},
@@ -42,6 +44,13 @@ pub struct CachePane {
     span: usize,
 }
 
+/// Two curves on one scale, and how its top is written.
+struct Panel {
+    title: &'static str,
+    curves: [Curve; 2],
+    scale: fn(f64) -> String,
+}
+
 /// A curve: its name, its value now, its style and what it shows of a sample.
 struct Curve {
     name: &'static str,
@@ -56,7 +65,7 @@ impl CachePane {
         self.history.moving(&shared.stats)
     }
 
-    fn charts(&self, theme: &Theme) -> [(&'static str, [Curve; 2]); 4] {
+    fn panels(&self, theme: &Theme) -> [Panel; 4] {
         let now = self.history.last();
         let curve = |name, now, style, value| Curve {
             name,
@@ -64,9 +73,17 @@ impl CachePane {
             style,
             value,
         };
+        let panel = |title, scale, curves| Panel {
+            title,
+            curves,
+            scale,
+        };
+        let load = |value: f64| units::count(value as u64);
+        let size = |value: f64| units::bytes(value as u64);
         [
-            (
+            panel(
                 "tokens a second",
+                units::rate,
                 [
                     curve("prefill", units::rate(now.prefill), theme.chart1, |s| {
                         s.prefill
@@ -76,8 +93,9 @@ impl CachePane {
                     }),
                 ],
             ),
-            (
+            panel(
                 "requests",
+                load,
                 [
                     curve("running", now.running.to_string(), theme.chart3, |s| {
                         s.running as f64
@@ -87,19 +105,21 @@ impl CachePane {
                     }),
                 ],
             ),
-            (
+            panel(
                 "memory",
+                size,
                 [
-                    curve("active", units::bytes(now.active), theme.chart4, |s| {
+                    curve("live", units::bytes(now.active), theme.chart4, |s| {
                         s.active as f64
                     }),
                     curve("KV", units::bytes(now.kv), theme.chart2, |s| s.kv as f64),
                 ],
             ),
-            (
-                "prompt tokens",
+            panel(
+                "prompt tokens a second",
+                units::rate,
                 [
-                    curve("from cache", units::rate(now.cached), theme.chart3, |s| {
+                    curve("cached", units::rate(now.cached), theme.chart3, |s| {
                         s.cached
                     }),
                     curve("computed", units::rate(now.computed), theme.chart6, |s| {
@@ -114,23 +134,21 @@ impl CachePane {
         let columns = if area.width >= ONE_ROW { 4 } else { 2 };
         let rows = 4 / columns;
         let lines = Layout::vertical(vec![Constraint::Fill(1); rows]).split(area);
-        let mut charts = self.charts(theme).into_iter();
+        let mut panels = self.panels(theme).into_iter();
         for line in lines.iter() {
             let cells = Layout::horizontal(vec![Constraint::Fill(1); columns]).split(*line);
-            for (cell, (title, curves)) in cells.iter().zip(charts.by_ref()) {
-                self.draw_chart(frame, *cell, title, &curves, theme);
+            for (cell, panel) in cells.iter().zip(panels.by_ref()) {
+                self.draw_panel(frame, *cell, &panel, theme);
             }
         }
     }
 
-    fn draw_chart(
-        &self,
-        frame: &mut Frame,
-        area: Rect,
-        title: &str,
-        curves: &[Curve],
-        theme: &Theme,
-    ) {
+    fn draw_panel(&self, frame: &mut Frame, area: Rect, panel: &Panel, theme: &Theme) {
+        let Panel {
+            title,
+            curves,
+            scale,
+        } = panel;
         let area = Rect {
             x: area.x + 1,
             width: area.width.saturating_sub(2),
@@ -148,11 +166,11 @@ impl CachePane {
             .map(|curve| self.history.points(seconds, curve.value))
             .collect();
         let all = points.iter().flatten().map(|(_, y)| *y);
-        let top = all.fold(1.0, f64::max) * 1.05;
-        let span = format!("{} min", SPANS[self.span]);
-        let gap = usize::from(head.width).saturating_sub(title.len() + span.len());
+        let top = all.fold(1.0, f64::max);
+        let span = format!("{} · {} min", scale(top), SPANS[self.span]);
+        let gap = usize::from(head.width).saturating_sub(title.width() + span.width());
         let line = Line::from(vec![
-            Span::styled(title.to_owned(), theme.heading),
+            Span::styled(*title, theme.heading),
             Span::raw(" ".repeat(gap)),
             Span::styled(span, theme.muted),
         ]);
@@ -172,14 +190,14 @@ impl CachePane {
         let axis = |bounds| Axis::default().bounds(bounds).style(theme.border);
         let chart = Chart::new(datasets)
             .x_axis(axis([-seconds, 0.0]))
-            .y_axis(axis([0.0, top]))
+            .y_axis(axis([0.0, top * 1.05]))
             .legend_position(None);
         frame.render_widget(chart, body);
     }
 
     /// The numbers of the charts, where there is no room for curves.
     fn draw_numbers(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
-        for (row, (title, curves)) in self.charts(theme).into_iter().enumerate() {
+        for (row, panel) in self.panels(theme).into_iter().enumerate() {
             let Ok(row) = u16::try_from(row) else { return };
             if row >= area.height {
                 return;
@@ -189,8 +207,8 @@ impl CachePane {
                 height: 1,
                 ..area
             };
-            let mut line = Line::from(vec![Span::styled(format!(" {title:<16}"), theme.muted)]);
-            line.extend(legend_line(&curves, theme).spans);
+            let mut line = Line::from(" ");
+            line.extend(legend_line(&panel.curves, theme).spans);
             frame.render_widget(line, place);
         }
     }

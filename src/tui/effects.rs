@@ -157,6 +157,13 @@ impl Executor {
                 let problem = workstation.tools().reload();
                 self.tell(problem.map_or(Ok(()), Err));
             }
+            Effect::UseTheme(name) => self.spawn(async move {
+                let saved =
+                    tokio::task::spawn_blocking(move || workstation.save_setting("theme", &name));
+                let error = saved.await.ok()?.err()?;
+                let text = format!("The theme is used, but not remembered: {error}");
+                Some(Message::Notice(Notice::warn(text)))
+            }),
             chat @ (Effect::ListChats
             | Effect::OpenChat(_)
             | Effect::SaveChat(_)

@@ -36,7 +36,7 @@ pub use crate::{
         AnswerFacts, Changes, ChatStore, ChatSummary, Conversation, ConversationHead, Node, NodeId,
         SearchHit, StoreError, TreeError,
     },
-    config::{Paths, Problem, Settings, nearest},
+    config::{ConfigError, Paths, Problem, Settings, nearest},
     engine::{
         ByteStats, EngineError, EngineStats, FinishReason, LoadedModel, PageStats, RequestId,
         RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals, Usage,
@@ -49,6 +49,7 @@ pub use crate::{
 };
 
 use crate::{
+    config::SettingsStore,
     engine::{EngineHandle, EngineOptions, ModelSource},
     library, mlx,
 };
@@ -323,6 +324,16 @@ impl Workstation {
     /// Problems of the settings file, found at the start.
     pub fn problems(&self) -> &[Problem] {
         &self.inner.problems
+    }
+
+    /// Writes a setting of text into the user's file, for the next start; the
+    /// rest of the file stays as it is. May wait for the disk.
+    ///
+    /// # Errors
+    /// When there is no such setting, or the file cannot be changed.
+    pub fn save_setting(&self, key: &str, text: &str) -> Result<(), ConfigError> {
+        let (mut store, _) = SettingsStore::load(&self.inner.paths);
+        store.save(key, text)
     }
 
     pub fn paths(&self) -> &Paths {

@@ -60,7 +60,7 @@ impl Session {
         command.env("COLORTERM", "truecolor");
         command.cwd(std::env::current_dir()?);
         let child = pty.slave.spawn_command(command)?;
-        let parser = Arc::new(Mutex::new(vt100::Parser::new(size.rows, size.cols, 0)));
+        let parser = Arc::new(Mutex::new(parser(size)?));
         let (mut reader, screen) = (pty.master.try_clone_reader()?, Arc::clone(&parser));
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -133,6 +133,13 @@ impl Drop for Session {
     }
 }
 
+fn parser(size: PtySize) -> Result<vt100::Parser, Error> {
+    let empty = "the size must not be zero";
+    let rows = std::num::NonZero::new(size.rows).ok_or(empty)?;
+    let cols = std::num::NonZero::new(size.cols).ok_or(empty)?;
+    Ok(vt100::Parser::new(rows, cols, 0))
+}
+
 fn lock(parser: &Mutex<vt100::Parser>) -> std::sync::MutexGuard<'_, vt100::Parser> {
     parser
         .lock()
@@ -167,6 +174,7 @@ const BACKGROUND: &str = "#14161b";
 
 fn svg(screen: &vt100::Screen) -> String {
     let (rows, cols) = screen.size();
+    let (rows, cols) = (rows.get(), cols.get());
     let (width, height) = (
         f32::from(cols) * CELL.0 + 2.0 * MARGIN,
         f32::from(rows) * CELL.1 + 2.0 * MARGIN,

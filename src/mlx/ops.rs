@@ -297,7 +297,7 @@ pub fn swiglu(gate_up: &Array) -> Result<Array> {
             },
         );
     }
-    let parts = ops::split(gate_up, 2, -1)?;
+    let parts = gate_up.split_equal(2, -1)?;
     ops::multiply(mlx_rs::nn::silu(&parts[0])?, &parts[1])
 }
 
@@ -496,7 +496,7 @@ mod tests {
             1e-5,
         );
         let gate_up = values(&[3, 20], 6);
-        let parts = ops::split(&gate_up, 2, -1).unwrap();
+        let parts = gate_up.split_equal(2, -1).unwrap();
         let sigmoid = ops::sigmoid(&parts[0]).unwrap();
         let mlx = parts[0]
             .multiply(&sigmoid)

@@ -29,6 +29,16 @@ fn model(id: &str) -> ModelInUse {
     }
 }
 
+fn summary(id: &str, title: &str) -> ChatSummary {
+    ChatSummary {
+        id: id.into(),
+        title: title.into(),
+        created: chrono::DateTime::UNIX_EPOCH,
+        updated: chrono::DateTime::UNIX_EPOCH,
+        messages: 2,
+    }
+}
+
 fn delta(segment: Segment) -> AnswerEvent {
     let token = TokenEvent {
         token: 0,
@@ -477,10 +487,6 @@ fn asking_something_else_closes_the_calls_that_wait() {
 #[test]
 fn chats_are_listed_opened_renamed_and_deleted() {
     let mut screen = screen();
-    let summary = |id: &str, title: &str| ChatSummary {
-        id: id.into(),
-        title: title.into(),
-    };
     let chats = vec![
         summary("a", "Downloading a model"),
         summary("b", "Rust lifetimes"),
@@ -615,10 +621,7 @@ fn streaming_and_finished_answers_look_right() {
     );
     screen.typed("and how much memory will it need?");
     insta::assert_snapshot!("answer_80x30", screen.picture(80, 30));
-    let chats = vec![ChatSummary {
-        id: "a".into(),
-        title: "Downloading a model".into(),
-    }];
+    let chats = vec![summary("a", "Downloading a model")];
     screen.send(Message::Chats(Arc::new(chats)));
     insta::assert_snapshot!("answer_120x38", screen.picture(120, 38));
     screen.keys("tab space");

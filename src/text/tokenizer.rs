@@ -106,7 +106,7 @@ impl Tokenizer {
             .build();
         let mut inner = Inner::new(model.unwrap_or_default());
         let level = ByteLevel::new(false, false, false);
-        inner.with_pre_tokenizer(Some(level.clone()));
+        inner.with_pre_tokenizer(Some(level));
         inner.with_decoder(Some(level));
         Self {
             decoding: Decoding::of(&inner),

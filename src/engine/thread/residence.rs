@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Admission, Engine, Waiting, guarded};
+use super::{Engine, Waiting, admission::Admission, guarded};
 use crate::{
     cache::KvCache,
     engine::{

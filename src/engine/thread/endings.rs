@@ -1,0 +1,104 @@
+//! How sequences leave: ended, failed, or back to the queue for want of memory.
+
+use super::Engine;
+use crate::engine::{model::Loader, scheduler::Share, step::StepError, types::*};
+
+impl<L: Loader> Engine<L> {
+    /// Ends a running request; what it computed is kept for later prompts.
+    pub(super) fn end(&mut self, index: usize, reason: FinishReason, stop: Option<String>) {
+        let mut sequence = self.running.remove(index);
+        let computed = sequence.computed.min(sequence.tokens.len());
+        self.kv
+            .release(sequence.slot(), Some(&sequence.tokens[..computed]));
+        sequence.finish(reason, stop);
+        match reason {
+            FinishReason::Cancelled => self.totals.cancelled += 1,
+            _ => self.totals.finished += 1,
+        }
+        self.leaving.push(sequence.outbox);
+    }
+
+    pub(super) fn fail(&mut self, index: usize, error: EngineError) {
+        let mut sequence = self.running.remove(index);
+        self.kv.release(sequence.slot(), None);
+        sequence.fail(error);
+        self.totals.failed += 1;
+        self.leaving.push(sequence.outbox);
+    }
+
+    /// After a step of the requests `ids` has failed: alone, the request is at
+    /// fault; otherwise each begins again from its tokens, in steps of its own.
+    pub(super) fn recover(&mut self, mut ids: Vec<RequestId>, error: &StepError) {
+        ids.sort_unstable();
+        ids.dedup();
+        // What was kept may stand on the failed step.
+        self.kv.clear();
+        self.flight = None;
+        let single = ids.len() == 1;
+        for id in ids {
+            let Some(index) = self.running.iter().position(|s| s.id == id) else {
+                continue;
+            };
+            if single || self.running[index].alone {
+                self.fail(index, EngineError::Compute(error.0.clone()));
+                continue;
+            }
+            tracing::warn!(request = %id, %error, "a step failed: the request is computed again by itself");
+            let mut sequence = self.running.remove(index);
+            self.kv.release(sequence.slot(), None);
+            sequence.reset();
+            sequence.alone = true;
+            self.preempted.push_back(sequence);
+        }
+    }
+
+    pub(super) fn fail_all(&mut self, fault: &StepError) {
+        self.flight = None;
+        while !self.running.is_empty() {
+            self.fail(0, EngineError::Compute(fault.0.clone()));
+        }
+        self.kv.clear();
+    }
+
+    /// Sees to it that the keys and values of a step have room. A sequence
+    /// that finds none waits until others have ended.
+    pub(super) fn make_room(&mut self, shares: &mut Vec<Share>) {
+        let mut homeless = Vec::new();
+        shares.retain(|share| {
+            let sequence = &self.running[share.index];
+            match self
+                .kv
+                .grow(sequence.slot(), sequence.computed + share.rows)
+            {
+                Ok(()) => true,
+                Err(error) => {
+                    // One whose token is in flight is asked again next time.
+                    if sequence.lazy.is_none() {
+                        homeless.push((sequence.id, error));
+                    }
+                    false
+                }
+            }
+        });
+        for (id, error) in homeless {
+            let Some(index) = self.running.iter().position(|s| s.id == id) else {
+                continue;
+            };
+            if self.running.len() == 1 {
+                let refusal = self.refusal(&error);
+                self.fail(index, refusal);
+            } else {
+                tracing::warn!(request = %id, "memory is short: the request waits for others to end");
+                let mut sequence = self.running.remove(index);
+                let computed = sequence.computed.min(sequence.tokens.len());
+                self.kv
+                    .release(sequence.slot(), Some(&sequence.tokens[..computed]));
+                sequence.reset();
+                self.preempted.push_back(sequence);
+            }
+            // Indices have moved: the next turn plans anew.
+            shares.clear();
+            self.again = true;
+        }
+    }
+}

@@ -6,11 +6,12 @@ use std::{
     io,
     path::PathBuf,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep_until},
@@ -125,11 +126,7 @@ impl Runtime {
             if self.done {
                 return Ok(());
             }
-            let key = self
-                .keys
-                .as_mut()
-                .and_then(|keys| keys.next().now_or_never());
-            if let Some(Some(Ok(event))) = key {
+            if let Some(Some(Ok(event))) = poll_key(&mut self.keys).await {
                 self.on_event(event).await?;
             } else if let Ok(message) = self.messages.try_recv() {
                 self.handle(message).await?;
@@ -284,6 +281,17 @@ async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<Event>> {
         Some(keys) => keys.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// A key that has already come. Polls as this task: the stream remembers only
+/// the first waker that found it empty, so any other would lose a wake-up.
+async fn poll_key(keys: &mut Option<EventStream>) -> Option<Option<io::Result<Event>>> {
+    let keys = keys.as_mut()?;
+    std::future::poll_fn(|context| match keys.poll_next_unpin(context) {
+        Poll::Ready(event) => Poll::Ready(Some(event)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn write(path: &std::path::Path, text: &str) -> io::Result<()> {

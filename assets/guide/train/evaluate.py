@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import random
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
-
-from mlx_lm import batch_generate, load
 
 import basics
 from facts import Facts
@@ -62,12 +62,12 @@ def meets(needs: str, facts: Facts) -> Callable[[str], bool]:
 
 
 def maquette_cases(facts: Facts) -> list[Case]:
-    lines = [x for x in (HERE / "heldout/maquette.txt").read_text().splitlines() if x and not x.startswith("#")]
     out = []
-    for i, line in enumerate(lines):
-        ask, needs = line.split(" => ")
-        section = "Maquette, development" if i % 2 else "Maquette, test"
-        out.append(Case(section, user(ask), meets(needs, facts), want=needs))
+    for half in ("development", "test"):
+        for line in (HERE / f"heldout/{half}.txt").read_text().splitlines():
+            if line and not line.startswith("#"):
+                ask, needs = line.split(" => ")
+                out.append(Case(f"Maquette, {half}", user(ask), meets(needs, facts), want=needs))
     return out
 
 
@@ -134,23 +134,38 @@ def exercise_cases(number: int) -> list[Case]:
     return out
 
 
+def answer(job: tuple[str, list[tuple[list[Json], list[Json], bool]]]) -> list[str]:
+    """Answers of the model to some conversations; runs in a process of its own, as MLX uses one core."""
+    import mlx.core as mx
+    from mlx_lm import batch_generate, load
+
+    model, tokenizer = load(job[0])
+    # As in Maquette: activations on the CPU are f32.
+    model.set_dtype(mx.float32)
+    prompts = [tokenizer.apply_chat_template(messages, tools=tools or None, add_generation_prompt=True, enable_thinking=thinking)
+               for messages, tools, thinking in job[1]]
+    return batch_generate(model, tokenizer, prompts, max_tokens=300).texts
+
+
 def main() -> None:
     cli = argparse.ArgumentParser(description=__doc__)
     cli.add_argument("--model", type=Path, default=HERE.parent)
     cli.add_argument("--facts", type=Path, default=HERE / "facts.json")
     cli.add_argument("--scores", type=Path, default=HERE / "scores.json")
+    cli.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    cli.add_argument("--only", default="", help="run only sections whose name contains this")
     cli.add_argument("--failures", type=Path, help="where to write the wrong answers")
     args = cli.parse_args()
     facts = Facts(args.facts)
     maquette, other = maquette_cases(facts), other_cases()
     every = [*maquette, *other, *tool_cases(252), *no_call_cases(maquette, other), *result_cases(), *thinking_cases(maquette),
              *exercise_cases(150)]
-    model, tokenizer = load(str(args.model))
-    prompts = [tokenizer.apply_chat_template(c.messages, tools=c.tools or None, add_generation_prompt=True, enable_thinking=c.thinking)
-               for c in every]
-    # Prompts of like length share a batch.
-    order = sorted(range(len(every)), key=lambda i: len(prompts[i]))
-    answers = dict(zip(order, batch_generate(model, tokenizer, [prompts[i] for i in order], max_tokens=300).texts))
+    every = [c for c in every if args.only in c.section]
+    plain = [(c.messages, c.tools, c.thinking) for c in every]
+    shares = [plain[i :: args.workers] for i in range(args.workers)]
+    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
+        answered = pool.map(answer, [(str(args.model), share) for share in shares])
+    answers = {i + n * args.workers: text for i, share in enumerate(answered) for n, text in enumerate(share)}
     counts: dict[str, list[int]] = {}
     wrong = []
     for i, case in enumerate(every):

@@ -27,6 +27,8 @@ def key_name(key: str) -> str:
     parts = re.split(r"-(?=.)", key)
     named = [NAMES.get(p.lower(), p) for p in parts]
     last = parts[-1]
+    if len(key) == 1 and key.isupper():
+        return f"Shift-{key}"
     if re.fullmatch(r"[fF]\d+", last) or (len(parts) > 1 and len(last) == 1):
         named[-1] = last.upper()
     return "-".join(named)

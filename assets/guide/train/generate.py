@@ -20,6 +20,7 @@ import basics
 from chatml import Chat, Json, assistant, check, render, user
 from facts import Facts, Missing
 from grammar import Rng, expand, noise
+from lexicon import asked
 from offtopic import OffTopic
 from product import Product, Qa
 from tools import SYSTEMS, ToolChats
@@ -32,13 +33,17 @@ THANKS_RATE = 0.08
 class Articles:
     """The hand-written articles whose references the facts answer."""
 
-    def __init__(self, facts: Facts, path: Path = HERE / "articles.toml") -> None:
+    def __init__(self, facts: Facts, wordings: dict[str, list[str]]) -> None:
         self.entries: list[Json] = []
         self.missing: list[str] = []
-        for entry in tomllib.loads(path.read_text())["article"]:
+        every = tomllib.loads((HERE / "articles.toml").read_text())["article"]
+        if unknown := set(wordings) - {e["about"] for e in every}:
+            raise ValueError(f"wordings.toml speaks of articles that articles.toml does not have: {sorted(unknown)}")
+        for entry in every:
             try:
                 follow = [{**f, "answer": facts.fill(f["answer"]), "about": entry["about"]} for f in entry.get("follow", [])]
-                self.entries.append({**entry, "answer": facts.fill(entry["answer"]), "follow": follow})
+                ask = entry["ask"] + wordings.get(entry["about"], [])
+                self.entries.append({**entry, "ask": ask, "answer": facts.fill(entry["answer"]), "follow": follow})
             except Missing as error:
                 self.missing.append(f"{entry['about']}: {error}")
         # An article with many patterns is one that people ask about in many ways.
@@ -52,7 +57,7 @@ class Articles:
     def question(self, entry: Json, rng: Rng) -> Qa:
         follow = [self.question(f, rng) for f in entry.get("follow", [])]
         thought = f"The question is about {entry['about']}." if not entry.get("small_talk") else f"This is {entry['about']}."
-        return Qa(expand(rng.choice(entry["ask"]), rng), entry["answer"], thought, follow)
+        return Qa(asked(expand(rng.choice(entry["ask"]), rng), rng), entry["answer"], thought, follow)
 
 
 class Generator:
@@ -60,14 +65,15 @@ class Generator:
 
     def __init__(self, facts_path: Path) -> None:
         self.facts = Facts(facts_path)
-        self.articles = Articles(self.facts)
-        self.product = Product(self.facts)
+        wordings = tomllib.loads((HERE / "wordings.toml").read_text())
+        self.articles = Articles(self.facts, wordings["article"])
+        self.product = Product(self.facts, wordings)
         self.off_topic = OffTopic(self.facts)
         self.tools = ToolChats(self.about_maquette, self.other)
 
     def about_maquette(self, rng: Rng) -> Qa:
         """A question about Maquette, worded as people type."""
-        qa = self.articles.draw(rng) if rng.random() < 0.55 else self.product.draw(rng)
+        qa = self.articles.draw(rng) if rng.random() < 0.5 else self.product.draw(rng)
         qa.ask = noise(qa.ask, rng)
         return qa
 

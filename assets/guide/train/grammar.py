@@ -42,27 +42,28 @@ MACROS: dict[str, str] = {
     "app": "{maquette|Maquette|the app|this app|the program|this program|this tool|this thing|it|the application|"
            "this software|the TUI}",
     "name": "{maquette|Maquette|Maquette|the maquette program}",
-    "model": "{model|model|model|llm|LLM|language model|local model}",
-    "models": "{models|models|models|llms|LLMs|language models|local models|weights}",
+    "model": "{model|model|model|model|llm|LLM|language model|local model|checkpoint|network|AI|set of weights}",
+    "models": "{models|models|models|models|llms|LLMs|language models|local models|weights|checkpoints|networks|AIs}",
     "chat": "{chat|chat|conversation|discussion|thread|dialogue}",
     "chats": "{chats|chats|conversations|discussions|threads}",
     "message": "{message|prompt|question|text|input|request}",
     "answer": "{answer|reply|response|output|generation|completion}",
-    "pane": "{pane|pane|view|tab|screen|panel|page|window}",
+    "pane": "{pane|pane|view|tab|screen|panel|page|window|section|area}",
     "see": "{see|look at|view|show|check|find|read|inspect|display|watch|get to see|have a look at}",
     "open": "{open|show|go to|switch to|get to|jump to|bring up|reach|enter|see|move to|navigate to|find|access|"
-            "change to|view}",
+            "change to|view|hop to|flip to|move over to|call up|pull up|visit}",
     "change": "{change|set|adjust|modify|edit|configure|alter|customise|customize|tweak|switch|pick|choose|override|"
               "update|redefine}",
     "remove": "{remove|delete|erase|get rid of|drop|throw away|discard|wipe|trash|clear out|uninstall|kill off}",
-    "download": "{download|download|download|get|fetch|pull|install|grab|obtain|add|acquire|pull down|bring in}",
-    "start": "{start|run|launch|turn on|switch on|enable|open|boot|bring up|fire up|activate|spin up|begin|start up}",
-    "stop": "{stop|halt|end|turn off|switch off|disable|shut down|cancel|abort|kill|interrupt|terminate|quit}",
+    "download": "{download|download|download|get|fetch|pull|install|grab|obtain|add|acquire|pull down|bring in|get hold of|snatch|transfer|retrieve}",
+    "start": "{start|run|launch|turn on|switch on|enable|open|boot|bring up|fire up|activate|spin up|begin|start up|flip on|set up|bring to life|kick off|expose}",
+    "stop": "{stop|halt|end|turn off|switch off|disable|shut down|cancel|abort|kill|interrupt|terminate|quit|break off|cut off|pause|silence|take down}",
     "use": "{use|use|work with|make use of|try|employ|operate}",
     "big": "{larger|bigger|large|big|better|smarter|more capable|more powerful|stronger|real|proper|different|new|"
            "second|another|better quality|more intelligent}",
     "server": "{server|API|api|API server|HTTP server|HTTP API|http api|REST API|openai server|web server|endpoint|"
-              "openai compatible API|local server|api endpoint}",
+              "openai compatible API|local server|api endpoint|service|web api|rest interface|http thing|HTTP endpoint|web service|"
+             "rest endpoint|serving|http service}",
     "please": "{|||||| please|, please| pls|, thanks| thanks| now| then| quickly| exactly| again|, quick| for me}",
     "problem": "{I get|I'm getting|I got|it says|it said|it shows|I see|there is|maquette says|the app says|"
                "the screen says|it complains|it fails with|the error is|error:|I receive|what does this mean:|"
@@ -124,7 +125,7 @@ LEADS = compiled(
 TAILS = compiled(
     "{thanks|thank you|thx|please|pls|I'm lost|I'm stuck|I'm new to this|can't find it|any help appreciated|"
     "I looked everywhere|asking for a friend|I forgot|it's urgent|cheers|sorry for asking|in short|briefly|"
-    "keep it short|just the answer|no idea|if that is possible|I'm on linux|I use a mac|over ssh}{.|!||?}")
+    "keep it short|in two sentences|in one sentence|in simple words|in a nutshell|step by step|in a few words|just the answer|no idea|if that is possible|I'm on linux|I use a mac|over ssh}{.|!||?}")
 STOP_WORDS = frozenset("the a an do i to can in of is how what my me please you it this for that's what's are does "
                        "there way".split())
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -163,10 +164,34 @@ def telegraph(text: str) -> str:
     return " ".join(words) if len(words) > 1 else text
 
 
+FILLERS = ("actually really just somehow simply maybe perhaps quickly basically here there now again still already always never quite "
+           "exactly properly anyway today right currently honestly please also even only usually normally suddenly somewhere "
+           "my your this that some any all the old new big whole little nice whatever stuff thing things").split()
+
+
+def shake(text: str, rng: Rng) -> str:
+    """The sentence with a filler more or a word less: what matters must not hang on every word."""
+    words = text.split(" ")
+    if len(words) < 4:
+        return text
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.randrange(len(words) + 1)
+        kind = rng.random()
+        if kind < 0.65:
+            words.insert(at, rng.choice(FILLERS))
+        elif at < len(words) and words[at].lower() in STOP_WORDS:
+            del words[at]
+        elif kind < 0.8 and at < len(words) - 1:
+            words[at], words[at + 1] = words[at + 1], words[at]
+    return " ".join(words)
+
+
 def noise(text: str, rng: Rng) -> str:
     """The question as somebody might really type it. Words that carry values are left alone."""
     if rng.random() < 0.08:
         text = telegraph(text)
+    if rng.random() < 0.12:
+        text = shake(text, rng)
     if rng.random() < 0.15:
         for full, short in CONTRACTIONS:
             text = text.replace(full, short)

@@ -65,7 +65,16 @@ VERBS: dict[str, str] = {
     "mark": "mark|select|tag|flag",
     "measure": "measure|benchmark|test|time|find out",
     "move": "move|go|jump|step|navigate|scroll",
-    "narrow": "narrow|shrink|make smaller",
+    "narrow": "narrow|filter|search|restrict|limit|cut down|reduce",
+    "offer": "offer|give|provide",
+    "allow": "allow|approve|permit|accept|confirm|grant",
+    "refuse": "refuse|deny|reject|decline|forbid|block",
+    "draw": "draw|paint|render",
+    "put": "put|bring|get|place|insert",
+    "submit": "submit|send|confirm",
+    "look": "look|search|scan|check",
+    "fill": "fill|enter|type",
+    "let": "let|make|have",
     "open": "open|show|bring up|go to|get to|see|display|call up|pop up|launch|reach|switch to|view",
     "page": "page|scroll a page|move a page|go a page",
     "paste": "paste|insert|put in",
@@ -131,12 +140,11 @@ NOUNS: dict[str, str] = {
     "chat list": "chat list|list of chats|conversation list|list of conversations|chats|sidebar|chat history|"
                  "overview of chats",
     "api server": "api server|api|server|http server|http api|rest api|openai api|web server",
-    "http api": "http api|api|server|api server|rest api|openai server",
+    "http api": "http api|api|server|api server|rest api|openai server|endpoint|rest interface|http service|web api|http thing|service",
     "new line": "new line|newline|line break|another line|second line|linebreak|carriage return",
     "line break": "line break|newline|new line|another line",
     "last answer": "last answer|last reply|latest response|previous answer|answer|last response|newest reply",
-    "code block": "code block|snippet|code|source code|code snippet|piece of code",
-    "log level": "log level|verbosity|minimum level|level of the logs|severity",
+        "log level": "log level|verbosity|minimum level|level of the logs|severity",
     "json": "json|raw json|raw data",
     "key map": "key map|keymap|key bindings|keybindings|shortcuts",
     "keys": "keys|shortcuts|hotkeys|key bindings|keybindings|keyboard shortcuts",
@@ -150,13 +158,18 @@ NOUNS: dict[str, str] = {
     "chats": "chats|conversations|discussions|threads|sessions|talks",
     "conversation": "conversation|chat|discussion|thread",
     "conversations": "conversations|chats|discussions|threads",
-    "model": "model|llm|language model|selected model|model under the cursor|weights",
-    "models": "models|llms|language models|local models",
+    "model": "model|llm|LLM|language model|selected model|model under the cursor|weights|checkpoint|network",
+    "models": "models|llms|LLMs|language models|local models|checkpoints|weights|networks",
     "download": "download|transfer|model download|running download",
     "downloads": "downloads|transfers|running downloads|download queue",
     "library": "library|model library|library pane|list of models|model list",
+    "log pane": "log pane|logs|event view|log view|log screen|event list|logs tab",
+    "library pane": "library pane|library|model list|list of models|model view|llm list|library tab|models screen",
+    "chat pane": "chat pane|chat|conversation view|chat tab|chat screen|talk view",
+    "cache pane": "cache pane|cache|charts|statistics view|cache tab|cache screen",
+    "tools pane": "tools pane|tools|mcp pane|tool view|tools tab|tool console",
     "logs": "logs|log|log pane|log messages|events|log lines",
-    "log": "log|logs|log lines|events",
+    "log": "log|logs|log lines|events|event stream|log messages",
     "theme": "theme|colours|colors|colour scheme|color scheme|look|appearance|skin",
     "themes": "themes|colour schemes|color schemes|skins",
     "pane": "pane|view|tab|screen|panel|window",
@@ -179,7 +192,16 @@ NOUNS: dict[str, str] = {
     "selection": "selection|selected text|marked text",
     "filter": "filter|search|query",
     "title": "title|name",
-    "list": "list|menu",
+    "list": "list|menu|table|overview|rows",
+    "text": "text|a word|words|a string",
+    "editor": "editor|text editor|vim|external editor",
+    "code block": "code block|code|snippet|code snippet",
+    "order": "order|sorting|sort order|ranking",
+    "newest": "newest|latest|last|most recent",
+    "earlier": "earlier|previous|past|former|old|last",
+    "calls": "calls|invocations|tool calls|runs",
+    "level": "level|severity|verbosity",
+    "part": "part|area|section|side|half|field",
     "memory": "memory|ram",
     "cache": "cache|kv cache",
     "previous": "previous|last|earlier|preceding|one before",
@@ -204,6 +226,17 @@ NOUNS: dict[str, str] = {
 }
 NOUN_PATTERN = re.compile(r"\b(" + "|".join(sorted(map(re.escape, NOUNS), key=len, reverse=True)) + r")\b", re.I)
 DOUBLING = frozenset("stop get set run cut put drop pin quit submit skip scan tag flag wrap grab trim".split())
+
+
+ACTING = {word.split()[0] for verb, others in VERBS.items() for word in [verb, *others.split("|")]} - {"do", "have"}
+
+
+def asked(phrase: str, rng: Rng) -> str:
+    """A wording that starts with a verb, often turned into a question; others stay."""
+    first, _, rest = phrase.partition(" ")
+    if first in ACTING and rest and rest.split()[0] not in ("of", "in", "for", "is", "by") and rng.random() < 0.6:
+        return expand("<how> ", rng) + f" {phrase.rstrip('?')}" + rng.choice(("", "", " here", " in maquette", " in this program"))
+    return phrase
 
 
 def decapitalise(text: str) -> str:
@@ -237,9 +270,11 @@ def third_person(phrase: str) -> str:
 def paraphrase(description: str, rng: Rng, rate: float = 0.6) -> str:
     """Another wording of an action's description, as a verb phrase in lower case."""
     phrase = decapitalise(description)
-    # What follows a mark explains; the act itself comes before it.
+    # What follows a mark explains; the act itself comes before it, or is one of two.
     if rng.random() < 0.7:
         phrase = re.split(r"[,;:(]| so that | without ", phrase)[0].strip() or phrase
+    elif alternative := re.match(r"(\w+) .*,? or ((?:one of )?the .*|a .*)$", phrase):
+        phrase = f"{alternative.group(1)} {alternative.group(2)}"
     verb, _, rest = phrase.partition(" ")
     if verb in VERBS and rng.random() < 0.75:
         verb = rng.choice(VERBS[verb].split("|"))
@@ -277,4 +312,4 @@ def article(text: str) -> str:
     return ("an " if text[:1].lower() in "aeiou" else "a ") + text
 
 
-__all__ = ["VERBS", "NOUNS", "article", "decapitalise", "expand", "gerund", "paraphrase", "spoken_key", "third_person"]
+__all__ = ["VERBS", "NOUNS", "article", "asked", "decapitalise", "expand", "gerund", "paraphrase", "spoken_key", "third_person"]

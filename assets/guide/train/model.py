@@ -19,6 +19,9 @@ from torch.nn.attention.varlen import varlen_attn
 IS_OLD = "is_causal" in inspect.signature(varlen_attn).parameters
 CAUSAL = {"is_causal": True} if IS_OLD else {"window_size": (-1, 0)}
 
+LONGEST = 2048
+"""Tokens of the longest document that training shows."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -36,9 +39,9 @@ class Config:
     max_positions: int = 4096
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, offsets: Tensor, longest: int) -> Tensor:
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, offsets: Tensor) -> Tensor:
     """Causal attention inside each document; q, k, v are `[T, heads, head_dim]`."""
-    return varlen_attn(q, k, v, offsets, offsets, longest, longest, **CAUSAL)
+    return varlen_attn(q, k, v, offsets, offsets, LONGEST, LONGEST, **CAUSAL)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -68,7 +71,7 @@ class Attention(nn.Module):
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         share = c.heads // c.kv_heads
         k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
-        y = causal_attention(q.bfloat16(), k.bfloat16(), v.bfloat16(), offsets, c.max_positions)
+        y = causal_attention(q.bfloat16(), k.bfloat16(), v.bfloat16(), offsets)
         return self.o_proj(y.reshape(t, -1))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from facts import Facts, Json, Missing, key_name, spell_keys
 from grammar import Rng, expand
-from lexicon import VERBS, decapitalise, gerund, paraphrase, spoken_key, third_person
+from lexicon import VERBS, asked, decapitalise, gerund, paraphrase, spoken_key, third_person
 
 
 @dataclass
@@ -29,18 +29,24 @@ class Qa:
 def sentence(text: str) -> str:
     """With a capital and a full stop."""
     text = text.strip()
-    text = text[:1].upper() + text[1:]
+    if "." not in text.partition(" ")[0][:-1]:
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "`")) else text + "."
 
 
+PLACES = {"list": "in any list", "filter": "in a filter field", "form": "in a form", "overlay": "in the palette and in dialogues",
+          "chats": "in the list of chats"}
 ANYWHERE = {"global", "anywhere", "any", "app", "everywhere", ""}
 
 
 class Product:
     """Draws questions about the tables."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, wordings: dict[str, dict[str, list[str]]]) -> None:
         self.facts = facts
+        self.wordings = wordings
+        # Of several actions that do the same in different places, questions without a place mean the first.
+        self.acts = list({a["doc"]: a for a in reversed(facts.actions.values())}.values())
         self.by_key: dict[str, list[Json]] = defaultdict(list)
         self.by_context: dict[str, list[Json]] = defaultdict(list)
         for action in facts.actions.values():
@@ -48,7 +54,7 @@ class Product:
                 self.by_key[key_name(key)].append(action)
             if action.get("keys"):
                 self.by_context[action.get("context", "")].append(action)
-        makers = [(self.action, 34, facts.actions), (self.key, 10, self.by_key), (self.unbound_key, 1, self.by_key),
+        makers = [(self.action, 42, facts.actions), (self.key, 10, self.by_key), (self.unbound_key, 1, self.by_key),
                   (self.context_keys, 3, self.by_context), (self.pane, 8, facts.panes),
                   (self.command, 7, facts.commands), (self.option, 8, facts.commands),
                   (self.endpoint, 7, facts.data.get("endpoints")), (self.folder, 4, facts.folders),
@@ -65,27 +71,33 @@ class Product:
             except Missing:
                 continue
 
+    def worded(self, table: str, name: str, rng: Rng, rate: float = 0.5) -> str | None:
+        """A hand-written question about this entry, if there is one and chance wants it."""
+        patterns = self.wordings.get(table, {}).get(name)
+        return asked(expand(rng.choice(patterns), rng), rng) if patterns and rng.random() < rate else None
+
     # Actions and keys
 
     def place(self, action: Json) -> str:
         """`in the library`, or nothing for what works anywhere."""
         context = action.get("context", "").replace("_", " ").replace(".", " ")
-        return "" if context.lower() in ANYWHERE else f"in the {context}"
+        return "" if context.lower() in ANYWHERE else PLACES.get(context, f"in the {context}")
 
     def action(self, rng: Rng) -> Qa:
         """How do I do this?"""
-        action = rng.choice(list(self.facts.actions.values()))
+        action = rng.choice(self.acts)
         act = paraphrase(action["doc"], rng)
         where = self.place(action)
         ask = expand(rng.choice((
             "<how> ACT<here>", "<how> ACT<here>", "<how> ACT", "<press> ACT<here>", "<press> ACT",
             "<key> {to|for|that lets me|I press to} ACT", "<key> for DOING", "ACT", "DOING", "ACT {key|shortcut|hotkey}",
-            "{key|shortcut|hotkey} {to|for} ACT", "{where|how} {can|do} I ACT<here>", "which action DOES",
+            "{key|shortcut|hotkey} {to|for} ACT", "{where|how} {can|do} I ACT<here>", "which action DOES", "{which|what} {key|shortcut|button|hotkey} DOES", "{which|what} {key|shortcut} DOES PLACE",
             "{can|does} {maquette|it|the app} ACT", "I'd like to ACT, {how|which key|what do I press}",
             "what's the {key|shortcut} {that DOES|for DOING}", "{is|isn't} there {a|any} {key|shortcut|command} {to|for} ACT",
             "how is DOING done<here>", "<press> ACT PLACE", "<how> ACT PLACE", "PLACE, <how> ACT", "ACT PLACE")), rng)
         ask = ask.replace("DOING", gerund(act)).replace("DOES", third_person(act)).replace("ACT", act)
         ask = " ".join(ask.replace("PLACE", where).split()).removeprefix(", ")
+        ask = self.worded("action", action["name"], rng) or ask
         return Qa(ask, self.action_answer(action), self.action_thought(action))
 
     def action_answer(self, action: Json) -> str:
@@ -141,7 +153,7 @@ class Product:
         context = rng.choice(list(self.by_context))
         actions = self.by_context[context]
         name = context.replace("_", " ").replace(".", " ")
-        spot = "anywhere" if name.lower() in ANYWHERE else f"in the {name}"
+        spot = "anywhere" if name.lower() in ANYWHERE else PLACES.get(name, f"in the {name}")
         ask = expand(rng.choice((
             f"{{what|which}} {{keys|shortcuts|hotkeys|key bindings}} {{are there|work|can I use|exist|do I have}} {spot}",
             f"{{list|show me|give me|tell me}} {{the|all the|all}} {{keys|shortcuts|hotkeys}} {spot}",
@@ -159,7 +171,10 @@ class Product:
         pane = rng.choice(list(self.facts.panes.values()))
         name, number = pane["name"], pane["number"]
         key = self.facts.pane_key(name)
-        called = rng.choice((name, name.lower(), f"{name.lower()} <pane>", f"the {name.lower()} <pane>",
+        count = "one two three four five six seven".split()[number - 1]
+        nth = "first second third fourth fifth sixth seventh".split()[number - 1]
+        called = rng.choice((f"<pane> {count}", f"<pane> number {count}", f"<pane> number {number}", f"the {nth} <pane>", f"the {nth} <pane>",
+                             f"the {nth} one of the panes", name, name.lower(), f"{name.lower()} <pane>", f"the {name.lower()} <pane>",
                              f"the {name} <pane>", f"<pane> {number}", f"the <pane> {name.lower()}", f"{number} {name}"))
         words = re.findall(r"[a-z-]{5,}", pane["doc"].lower())
         about = f"The question is about pane {number}, {name}."
@@ -176,7 +191,8 @@ class Product:
                 ask = expand(f"what {{can I see|is shown|do I find}} in {called}", rng)
         else:
             ask = expand(f"{{<what> {called}|what {{can I see|is shown|do I find|is there|can I do}} {{in|on}} {called}|"
-                         f"{called}|what is {called} {{for|good for}}|{{purpose|meaning}} of {called}|<whatdoes> {called} "
+                         f"{called}|what is {called} {{for|good for}}|{{purpose|meaning}} of {called}|what is {called} about|what {{is|do I get|is there}} on {called}|what's {called} about|"
+                         f"tell me what {called} {{has|shows|is}}|<whatdoes> {called} "
                          f"{{show|do|contain|display}}|why would I open {called}|what's in {called}}}", rng)
         return Qa(ask, f"Pane {number}, **{name}**: {sentence(decapitalise(pane['doc']))} Open it with **{key}**.", about)
 
@@ -197,6 +213,7 @@ class Product:
             "{which|what} {command|subcommand} DOES", "command {to|for} ACT", f"can I ACT {shell}",
             "is there a command {to|for} ACT", "what do I type in the shell to ACT")), rng)
         ask = ask.replace("CMD", spoken).replace("DOES", third_person(act)).replace("ACT", act)
+        ask = self.worded("command", command["name"], rng) or ask
         return Qa(ask, self.command_answer(command), f"The question is about the command {name}.")
 
     def command_answer(self, command: Json) -> str:
@@ -249,7 +266,7 @@ class Product:
             "{url|path|route|address} {for|to} ACT", "{which|what} {endpoint|url} {do I call|should I call|must I use} to ACT",
             "<how> ACT {over http|via the api|with curl|through the api|using the API|over the API}", "api {for|to} ACT",
             "can the {api|server} ACT")), rng)
-        ask = ask.replace("PATH", spoken).replace("ACT", act)
+        ask = self.worded("endpoint", path, rng) or ask.replace("PATH", spoken).replace("ACT", act)
         return Qa(ask, f"`{entry['method']} {path}`: {sentence(decapitalise(entry['doc']))}",
                   f"The question is about the endpoint {path}.")
 
@@ -263,6 +280,7 @@ class Product:
                      "{path|location} of THING|in which {folder|directory} {is|are} THING|which {folder|directory} {holds|has|is for} THING|"
                      "THING {path|location|folder|where}|where on {disk|my disk} {is|are} THING|"
                      "where {is|are} THING {stored|kept|saved|located|on disk|written}}", rng).replace("THING", thing)
+        ask = self.worded("folder", entry["name"], rng) or ask
         return Qa(ask, f"`{entry['path']}`: {sentence(decapitalise(entry['doc']))}", f"The question is about the {name} folder.")
 
     def setting(self, rng: Rng) -> Qa:
@@ -275,6 +293,7 @@ class Product:
                      "where do I <change> THING|THING|what is THING {set to|by default}|can I <change> THING|"
                      "{which|what} setting {is|controls|changes} THING|setting for THING|what's THING for|"
                      "configure THING|{change|set} THING permanently}", rng).replace("THING", thing)
+        ask = self.worded("setting", key, rng) or ask
         shown = "not set" if default in (None, "", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
         return Qa(ask, f"`{key}`: {sentence(decapitalise(entry['doc']))} The default is {shown}.",
                   f"The question is about the setting {key}.")
@@ -294,15 +313,19 @@ class Product:
         """Does this model run?"""
         families = self.facts.data["families"]
         ask = "{can {I|it|maquette|you} {run|load|use|open|handle} NAME|{does|will} NAME {work|run|load}<here>|is NAME supported|" \
-              "do you support NAME|does <app> support NAME|NAME support|NAME|I want to {run|use|try} NAME|is NAME compatible|" \
-              "I have a NAME model, will it {work|load}|how about NAME|what about NAME models}"
+              "do you support NAME|does <app> support NAME|NAME support|NAME|is NAME compatible|" \
+              "I have a NAME model, will it {work|load}|how about NAME|what about NAME models|would NAME {run|work|load}{| on it| here| with it|}|" \
+              "I've got {a|an|some|my} NAME {model|checkpoint|folder} {lying around|here|on disk}, {any chance|will that do|does it run|can I use it|usable}|" \
+              "is NAME {ok|okay|possible|fine|an option|any good here}|could I {use|load|try|run} {a |}NAME{| model| checkpoint|}|{any|is there any} {chance|hope} for NAME|" \
+              "what if I {load|try|use} NAME|NAME {model|checkpoint|weights}, {ok|possible|supported|will it run}}"
         listed = ", ".join(f"**{f}**" for f in families)
         if rng.random() < 0.5:
             family = rng.choice([f for f in families if f in self.KNOWN] or families)
             name = rng.choice(self.KNOWN.get(family, family).split("|"))
             return Qa(expand(ask, rng).replace("NAME", name), f"Yes: it belongs to the **{family}** family, which Maquette runs. "
                       f"The families are {listed}.", f"{name} is of the family {family}, which is supported.")
-        name = rng.choice([n for n in self.STRANGERS.split("|") if not any(n.lower().startswith(f) for f in families)])
+        size = rng.choice(("", "", "-7B", " 9B", "-2b", " 3", "-instruct", " 12B it", " v2"))
+        name = rng.choice([n for n in self.STRANGERS.split("|") if not any(n.lower().startswith(f) for f in families)]) + size
         return Qa(expand(ask, rng).replace("NAME", name), f"No: **{name}** is not among the families that this version runs: {listed}.",
                   f"{name} is of no supported family.")
 
@@ -322,8 +345,10 @@ class Product:
 
     def filled(self, message: str, rng: Rng) -> str:
         """An error message with its placeholders filled in."""
+        message = re.sub(r"\b\d{2,}\b", lambda _: str(rng.randint(10, 20000)), message)
         samples = ("8080", "config.json", "model.safetensors", "gemma3", "my-server", "/home/me/models/test", "4096", "night",
                    "mcp.json", "qwen3-4b", "17", "settings.toml", "default", "layers.3.mlp", "127.0.0.1:8421")
+        message = message.replace("NAME", rng.choice(("gemma-3", "Qwen3-4B", "llama", "my-model", "test", "mlx-community/Qwen3-4B-4bit")))
         return re.sub(r"\{[^}]*\}|<[A-Za-z_ ]+>", lambda _: rng.choice(samples), message)
 
     def listing(self, rng: Rng) -> Qa:
@@ -341,7 +366,8 @@ class Product:
         names, head, lines = rng.choice([t for t in tables if t[2]])
         ask = expand("{{what|which} NAMES {are there|exist|do you have|does maquette have|can I use|are available}|"
                      "{list|show me|give me|tell me|enumerate} {the|all|all the|its} NAMES|all NAMES|NAMES|what are the NAMES|"
-                     "how many NAMES {are there|does it have|exist}|overview of the NAMES}", rng)
+                     "how many NAMES {are there|does it have|exist}|what are {the|all the|all|its} {|five |various |different }NAMES {called|named|for|}|"
+                     "{names|a list|an overview} of {the|all} NAMES|{which|what} {five |}NAMES {make up maquette|can I open|do I have}|overview of the NAMES}", rng)
         name = rng.choice(names.split("|"))
         return Qa(ask.replace("NAMES", name), head + "\n\n" + "\n".join(f"- {line}" for line in lines[:12]),
                   f"The question is about all {names.split('|')[0]}.")

@@ -204,6 +204,8 @@ def free_tool(rng: Rng, verbs: list[str] = VERBS, words: Callable[[Rng], str] = 
 
     def request(r: Rng) -> tuple[str, Json]:
         chosen = [p for p in plan if p[1] not in optional or r.random() < 0.5]
+        # Without the names of the parameters: the types and the order have to tell.
+        bare = len(chosen) == len(plan) and 0 < len(plan) < 4 and r.random() < 0.2
         arguments, parts = {}, []
         shape = r.choice(("{n} {v}", "{n} {v}", "{n}: {v}", "{n}={v}", "{n} = {v}", "{n} set to {v}", "{v} as {n}", "{n} is {v}", "the {n} {v}",
                           "{n} should be {v}", "{n} of {v}"))
@@ -211,7 +213,17 @@ def free_tool(rng: Rng, verbs: list[str] = VERBS, words: Callable[[Rng], str] = 
             said, arguments[key] = draw_value(kind, r)
             if kind == "phrase" or (isinstance(arguments[key], str) and r.random() < 0.3):
                 said = r.choice(('"{}"', '"{}"', "'{}'", "`{}`")).format(said)
-            parts.append(shape.format(n=r.choice((spoken, spoken, key)), v=said))
+            if kind.startswith("bool") and r.random() < 0.6:
+                wish = ("{n} included", "also {n}", "{n}, yes", "make it {n}") if arguments[key] else ("no {n}", "without {n}", "not {n}", "{n}, no")
+                parts.append(r.choice(wish).format(n=spoken))
+            elif bare:
+                parts.append(said)
+            elif json_type(kind, r)["type"] in ("integer", "number") and r.random() < 0.35:
+                parts.append(f"{said} {spoken}{r.choice(('', '', 's'))}")
+            else:
+                parts.append(shape.format(n=r.choice((spoken, spoken, key)), v=said))
+        if bare:
+            return bare_request(verb, noun, parts, r), arguments
         if r.random() < 0.3:
             r.shuffle(parts)
         return phrase_request(verb, noun, name, parts, r), arguments
@@ -229,6 +241,15 @@ def phrase_request(verb: str, noun: str, name: str, parts: list[str], rng: Rng) 
     joined = spoken_list(parts, rng) if rng.random() < 0.7 else rng.choice((", ", "; ", " and ")).join(parts)
     return rng.choice((f"{head} with {joined}", f"{head} with {joined}", f"{head}: {joined}", f"{head}, {joined}", f"{head} using {joined}",
                        f"{head}. {joined[0].upper() + joined[1:]}", f"with {joined}, {head}"))
+
+
+def bare_request(verb: str, noun: str, values_said: list[str], rng: Rng) -> str:
+    """A terse request that names values only, in the order of the parameters."""
+    first, *rest = values_said
+    tail = rng.choice((" ", ", ")).join(rest)
+    return rng.choice((f"{noun} {first} {tail}", f"{verb} the {noun} {first} {tail}", f"{verb} {noun}: {first}, {tail}", f"{verb} {first} {tail}",
+                       f"{first}: {verb} the {noun} {tail}", f"I want the {noun} {first}, {tail}", f"{noun}, {first}, {tail}", f"{first} {noun} {tail}",
+                       f"{verb} {first} with the {noun} {tail}")).strip(" ,")
 
 
 def polite(text: str, rng: Rng) -> str:

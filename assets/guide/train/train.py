@@ -15,14 +15,16 @@ from typing import Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as Vocabulary
 from torch import Tensor
 
-from model import Config, Guide
+from model import LONGEST, Config, Guide
 from muon import Muon
 
-MAX_DOCUMENTS = 4096
+# Documents in a batch at most, some of them padding. Attention pays for each, empty ones too.
+MAX_DOCUMENTS = 2048
+MAX_PADDING = 200
 
 
 def batches(shards: Path, size: int, held_out: str) -> Iterator[tuple[Tensor, ...]]:
@@ -47,7 +49,7 @@ def shard_batches(shard: Path, size: int) -> Iterator[tuple[Tensor, ...]]:
     ends = np.cumsum(lengths, dtype=np.int64)
     first, start = 0, 0
     while first < len(lengths):
-        last = min(int(np.searchsorted(ends, start + size, side="right")), first + MAX_DOCUMENTS - 2)
+        last = min(int(np.searchsorted(ends, start + size, side="right")), first + MAX_DOCUMENTS - MAX_PADDING)
         stop = int(ends[last - 1])
         if last <= first:
             raise ValueError(f"{shard}: a document is longer than a batch of {size} tokens")
@@ -56,7 +58,7 @@ def shard_batches(shard: Path, size: int) -> Iterator[tuple[Tensor, ...]]:
         offsets[0] = 0
         offsets[1 : last - first + 1] = ends[first:last] - start
         # Padding is cut into short documents so that none is longer than the model's positions.
-        pads = np.arange(count, size, 2048)[: MAX_DOCUMENTS - (last - first)]
+        pads = np.arange(count, size, LONGEST)
         offsets[last - first : last - first + len(pads)] = pads
         inputs = np.zeros(size, dtype=np.int64)
         inputs[:count] = tokens[start:stop]
@@ -90,6 +92,7 @@ def main() -> None:
     cli.add_argument("--shards", type=Path, required=True, help="folder that generate.py writes")
     cli.add_argument("--out", type=Path, required=True, help="folder for checkpoint.safetensors and train.json")
     cli.add_argument("--tokenizer", type=Path, default=Path(__file__).parent.parent / "tokenizer.json")
+    cli.add_argument("--start", type=Path, help="checkpoint to go on from, made with the same tokenizer")
     cli.add_argument("--minutes", type=float, default=8.0)
     cli.add_argument("--tokens", type=int, default=262_144, help="tokens a step")
     cli.add_argument("--lr", type=float, default=4e-3)
@@ -99,6 +102,8 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     vocab = Vocabulary.from_file(str(args.tokenizer)).get_vocab_size()
     model = Guide(Config(vocab=vocab)).cuda()
+    if args.start:
+        model.load_state_dict({n: p.float() for n, p in load_file(args.start).items()})
     total = sum(p.numel() for p in model.parameters())
     print(f"{total / 1e6:.2f} M parameters", flush=True)
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]

@@ -147,8 +147,10 @@ mod tests {
 
     #[test]
     fn one_request_alone() {
-        let mut filter = LogFilter::default();
-        filter.request = Some("r7".into());
+        let filter = LogFilter {
+            request: Some("r7".into()),
+            ..LogFilter::default()
+        };
         assert!(filter.matches(&record(Level::INFO, "x", Some("r7"))));
         assert!(!filter.matches(&record(Level::INFO, "x", Some("r70"))));
         assert!(!filter.matches(&record(Level::INFO, "x", None)));

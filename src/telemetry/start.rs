@@ -115,10 +115,8 @@ fn install(paths: &Paths, level: Level) -> Shared {
         .with(file)
         .with(console)
         .try_init();
-    if installed.is_ok() {
-        if let Some(error) = failed {
-            tracing::warn!(folder = %paths.logs.display(), %error, "there is no log file");
-        }
+    if let (Ok(()), Some(error)) = (installed, failed) {
+        tracing::warn!(folder = %paths.logs.display(), %error, "there is no log file");
     }
     Shared {
         ring,

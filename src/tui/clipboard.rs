@@ -48,10 +48,10 @@ async fn load_tmux_buffer(text: &str) -> bool {
         .kill_on_drop(true)
         .spawn();
     let Ok(mut child) = child else { return false };
-    if let Some(mut input) = child.stdin.take() {
-        if input.write_all(text.as_bytes()).await.is_err() {
-            return false;
-        }
+    if let Some(mut input) = child.stdin.take()
+        && input.write_all(text.as_bytes()).await.is_err()
+    {
+        return false;
     }
     child.wait().await.is_ok_and(|status| status.success())
 }

@@ -103,10 +103,12 @@ pub async fn body(body: Body) -> Result<Vec<u8>, ApiError> {
         let part =
             part.map_err(|_| ApiError::request("the request body could not be read to its end."))?;
         length += part.len();
-        match length {
-            0..=MAX_BODY_BYTES => bytes.extend_from_slice(&part),
-            ..=MOST_DISCARDED => bytes = Vec::new(),
-            _ => break,
+        if length <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&part);
+        } else if length <= MOST_DISCARDED {
+            bytes = Vec::new();
+        } else {
+            break;
         }
     }
     if length > MAX_BODY_BYTES {

@@ -26,9 +26,11 @@ impl Depth {
         const TRUE: [&str; 6] = ["direct", "kitty", "alacritty", "wezterm", "ghostty", "foot"];
         if !value("NO_COLOR").is_empty() || term == "dumb" {
             Self::Mono
-        } else if color_term.contains("truecolor") || color_term.contains("24bit") {
-            Self::True
-        } else if TRUE.iter().any(|name| term.contains(name)) {
+        } else if ["truecolor", "24bit"]
+            .iter()
+            .any(|name| color_term.contains(name))
+            || TRUE.iter().any(|name| term.contains(name))
+        {
             Self::True
         } else if term.contains("256") {
             Self::Indexed

@@ -106,8 +106,17 @@ fn api_on(state: &mut State) {
     state.toasts.clear();
 }
 
+/// Level, target, message, request, fields.
+type Line<'a> = (
+    Level,
+    &'a str,
+    &'a str,
+    Option<&'a str>,
+    &'a [(&'a str, &'a str)],
+);
+
 fn records() -> Vec<Arc<LogRecord>> {
-    let lines: [(Level, &str, &str, Option<&str>, &[(&str, &str)]); 7] = [
+    let lines: [Line; 7] = [
         (
             Level::INFO,
             "workstation",

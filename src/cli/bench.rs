@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tracing::Level;
 
 use super::{
     args::BenchArgs,
@@ -32,7 +31,7 @@ struct Run {
 
 /// Measures and prints.
 pub async fn run(args: BenchArgs) -> Result<(), CliError> {
-    let started = headless(Level::WARN)?;
+    let started = headless(None)?;
     with_workstation(started, async |workstation| bench(workstation, &args).await).await
 }
 

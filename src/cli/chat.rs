@@ -2,8 +2,6 @@
 
 use std::io::{IsTerminal, Read, stderr, stdin, stdout};
 
-use tracing::Level;
-
 use super::{
     args::ChatArgs,
     output::{CliError, note, write},
@@ -23,7 +21,7 @@ pub async fn run(mut args: ChatArgs) -> Result<(), CliError> {
     if prompt.trim().is_empty() {
         return Err(CliError::Failed("the question is empty.".to_owned()));
     }
-    let started = headless(Level::WARN)?;
+    let started = headless(None)?;
     let system = &started.settings.chat.system_prompt;
     args.system = args.system.or_else(|| Some(system.clone()));
     with_workstation(started, async |workstation| {

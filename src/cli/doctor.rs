@@ -15,6 +15,10 @@ use super::{
 use crate::{
     config::{Paths, Settings, huggingface_cache},
     mlx,
+    tui::{
+        keymap,
+        theme::{self, Depth},
+    },
 };
 
 /// A heading and its findings.
@@ -183,20 +187,28 @@ fn terminal_section() -> Section {
 }
 
 fn settings(paths: &Paths) -> Section {
-    let (_, problems) = Settings::load(paths);
+    let (settings, problems) = Settings::load(paths);
+    let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let keymap = keymap::file::load(&settings.keymap, &paths.keymaps);
+    problems.extend(keymap.problems.iter().map(ToString::to_string));
+    let theme = theme::file::load(&settings.theme, &paths.themes, Depth::detect());
+    problems.extend(theme.problems.iter().map(ToString::to_string));
+    let file = paths.settings_toml.display();
     let file = match paths.settings_toml.exists() {
-        true => paths.settings_toml.display().to_string(),
-        false => format!(
-            "{} (not there: built-in settings)",
-            paths.settings_toml.display()
-        ),
+        true => file.to_string(),
+        false => format!("{file} (not there: built-in settings)"),
     };
-    let mut findings = vec![("file".to_owned(), file)];
+    let pairs = [
+        ("file", file),
+        ("theme", settings.theme),
+        ("key map", settings.keymap),
+    ];
+    let mut findings = owned(pairs);
     if problems.is_empty() {
         findings.push(("problems".to_owned(), "none".to_owned()));
     }
-    for (i, problem) in problems.iter().enumerate() {
-        findings.push((format!("problem {}", i + 1), problem.to_string()));
+    for (i, problem) in problems.into_iter().enumerate() {
+        findings.push((format!("problem {}", i + 1), problem));
     }
     Section {
         name: "Settings",

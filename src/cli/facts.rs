@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{Paths, Settings},
-    models,
+    models::{self, ModelError},
     server::ENDPOINTS,
     tui::{action::ACTIONS, pane::PaneId},
     workstation::{EngineError, WorkstationError},
@@ -137,14 +137,34 @@ fn settings() -> Value {
 /// Messages that users meet, taken apart into what happened and what to do.
 fn errors() -> Value {
     let messages = [
-        WorkstationError::from(EngineError::NoModel).to_string(),
+        EngineError::NoModel.to_string(),
         EngineError::PromptTooLong {
             prompt: 9000,
             context: 4096,
         }
         .to_string(),
         EngineError::QueueFull { waiting: 64 }.to_string(),
+        EngineError::OutOfMemory {
+            what: "weights".to_owned(),
+            needed: 9 << 30,
+            available: 6 << 30,
+            limit: 8 << 30,
+        }
+        .to_string(),
         WorkstationError::UnknownModel("NAME".to_owned()).to_string(),
+        ModelError::UnknownFamily {
+            path: "config.json".into(),
+            family: "NAME".to_owned(),
+            supported: models::families::supported().collect::<Vec<_>>().join(", "),
+            nearest: String::new(),
+        }
+        .to_string(),
+        ModelError::Truncated {
+            path: "model.safetensors".into(),
+            found: 10,
+            expected: 20,
+        }
+        .to_string(),
         crate::server::port_in_use("127.0.0.1", 8421),
     ];
     let taken_apart = messages.iter().map(|message| {

@@ -1,7 +1,6 @@
 //! `maquette models`: what is on this machine.
 
 use serde_json::json;
-use tracing::Level;
 
 use super::{
     args::ModelsArgs,
@@ -13,7 +12,7 @@ use crate::workstation::{ModelEntry, Workstation};
 
 /// Lists the models.
 pub async fn run(args: ModelsArgs) -> Result<(), CliError> {
-    let started = headless(Level::ERROR)?;
+    let started = headless(None)?;
     with_workstation(started, async |workstation| list(workstation, &args).await).await
 }
 

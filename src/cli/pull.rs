@@ -5,7 +5,6 @@
 use std::io::{IsTerminal, stderr};
 
 use serde_json::json;
-use tracing::Level;
 
 use super::{
     args::PullArgs,
@@ -17,7 +16,7 @@ use crate::workstation::{Download, DownloadStatus, Workstation};
 
 /// Downloads and says where the model lies.
 pub async fn run(args: PullArgs) -> Result<(), CliError> {
-    let started = headless(Level::ERROR)?;
+    let started = headless(None)?;
     with_workstation(started, async |workstation| pull(workstation, &args).await).await
 }
 

@@ -14,7 +14,7 @@ use crate::workstation::Workstation;
 pub async fn run(args: ServeArgs) -> Result<(), CliError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut started = headless(Level::INFO)?;
+    let mut started = headless(Some(Level::INFO))?;
     let api = &mut started.settings.api;
     api.host = args.host.unwrap_or_else(|| api.host.clone());
     api.port = args.port.unwrap_or(api.port);

@@ -42,14 +42,14 @@ pub fn start(capture_stderr: bool) -> Result<Started, CliError> {
     })
 }
 
-/// As `start`, for commands without the screen: settings problems and log
-/// lines of `console` and graver go to standard error.
-pub fn headless(console: Level) -> Result<Started, CliError> {
+/// As `start`, for commands without the screen: settings problems go to
+/// standard error, and log lines of `console` and graver if there is one.
+pub fn headless(console: Option<Level>) -> Result<Started, CliError> {
     let started = start(false)?;
     for problem in &started.problems {
         note(format_args!("maquette: {problem}\n"));
     }
-    started.telemetry.set_console(Some(console));
+    started.telemetry.set_console(console);
     Ok(started)
 }
 

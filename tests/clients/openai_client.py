@@ -117,6 +117,6 @@ def models():
     assert client.models.retrieve("guide").id == "guide"
 
 
-for check in (models, whole_and_streamed, completions, thinking, tool_call, errors):
+for check in (models, whole_and_streamed, completions, tool_call, errors, thinking):
     check()
     print(f"{check.__name__}: ok")

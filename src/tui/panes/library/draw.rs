@@ -91,7 +91,7 @@ impl LibraryPane {
     ) {
         let all = shared.models.len();
         let count = if shown == all {
-            format!("{all} models")
+            format!("{all} {}", if all == 1 { "model" } else { "models" })
         } else {
             format!("{shown} of {all} models")
         };

@@ -148,12 +148,14 @@ async fn file(
     if weights {
         hub.asked.lock().unwrap().push(start as u64);
     }
-    let broken = hub
-        .breaks
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-            left.checked_sub(1)
-        });
-    let body = match (weights, weights && broken.is_ok()) {
+    let broken = weights
+        && hub
+            .breaks
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok();
+    let body = match (weights, broken) {
         (_, true) => {
             let half = rest.slice(..rest.len() / 2);
             Body::from_stream(async_stream::stream! {

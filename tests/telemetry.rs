@@ -83,6 +83,12 @@ fn everything_ends_up_in_the_log_and_nothing_on_the_screen() {
     wait_for(&telemetry, |it| it.message == "captured again");
     assert_eq!(shown(), "for the person\npast the capture\n");
 
+    // The test runner captures what its own hook prints; the usual hook writes
+    // to standard error like this one.
+    std::panic::set_hook(Box::new(|info| {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "{info}");
+    }));
     install_panic_hook(|| ENDS.load(Ordering::SeqCst));
     let unlucky = |text: &'static str| {
         let thread = std::thread::Builder::new().name("unlucky".into());

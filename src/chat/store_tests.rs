@@ -122,7 +122,9 @@ fn many_writers_at_once_wait_for_each_other() {
 fn the_last_used_chat_comes_first() {
     let (_dir, store) = store();
     let (mut old, mut new) = (chat(&["old chat"]), chat(&["new chat"]));
+    // Both in the past and apart: what is pushed below is later than either.
     old.updated = DateTime::from_timestamp_millis(1_000).unwrap();
+    new.updated = DateTime::from_timestamp_millis(2_000).unwrap();
     store.save(&mut new).unwrap();
     store.save(&mut old).unwrap();
     let titles = |store: &ChatStore| -> Vec<String> {

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import basics
+import values
 from facts import Facts
 from heldout.tools import RESULTS, SPECIFICATIONS, cases, schema_of
+from tools import free_tool, polite
+from words import shares
 
 HERE = Path(__file__).parent
 Json = dict[str, Any]
@@ -84,11 +87,30 @@ def calls_of(answer: str) -> list[Json] | None:
         return None
 
 
+def kept_back_tools(number: int) -> list[Case]:
+    """Calls of tools whose names, parameters and values come from words that training never shows."""
+    kept = list(shares()[1])
+    values.Vocabulary.words, values.Vocabulary.favourites = shares()[1], []
+    for names in (values.FIRST, values.LAST, values.CITIES):
+        names[:] = [w.capitalize() for w in kept]
+    rng = random.Random(17)
+    out = []
+    for i in range(number):
+        offered = [free_tool(rng, known=False) for _ in range(rng.choice((1, 2, 3, 4)))]
+        needed = rng.choice(offered)
+        ask, arguments = needed.request(rng)
+        wanted = [{"name": needed.name, "arguments": arguments}]
+        out.append(Case("unseen tools", user(polite(ask, rng, arguments)), lambda a, w=wanted: calls_of(a) == w, [t.schema for t in offered],
+                        thinking=i % 4 == 3, want=json.dumps(wanted, ensure_ascii=False)))
+    return out
+
+
 def tool_cases(number: int) -> list[Case]:
+    """Calls of hand-written tools in free wording, often without naming tool or parameter."""
     out = []
     for i, c in enumerate(cases(number)):
         wanted = [{"name": c["name"], "arguments": c["arguments"]}]
-        out.append(Case("unseen tools", user(c["ask"]), lambda a, w=wanted: calls_of(a) == w, c["tools"], thinking=i % 4 == 3,
+        out.append(Case("unseen tools, free wording", user(c["ask"]), lambda a, w=wanted: calls_of(a) == w, c["tools"], thinking=i % 4 == 3,
                         want=json.dumps(wanted, ensure_ascii=False)))
     return out
 
@@ -97,7 +119,7 @@ def no_call_cases(maquette: list[Case], other: list[Case]) -> list[Case]:
     """Questions that need no tool, asked while tools are there."""
     rng = random.Random(3)
     out = []
-    for case in maquette[::5] + other[::2]:
+    for case in maquette[::8] + other[::2]:
         tools = [schema_of(n, d, {p: {"type": "string"} for p, _ in plan}) for d, n, plan, _ in rng.sample(SPECIFICATIONS, rng.randint(1, 3))]
         right = lambda a, r=case.right: r(a) and "<tool_call>" not in a
         out.append(Case("tools offered, none needed", case.messages, right, tools, want=case.want))
@@ -118,7 +140,7 @@ def result_cases() -> list[Case]:
 def thinking_cases(maquette: list[Case]) -> list[Case]:
     """A thought when asked for, none otherwise, and the right answer in both."""
     out = []
-    for case in maquette[::4]:
+    for case in maquette[::8]:
         good = lambda a, r=case.right: r(a) and re.match(r"<think>\n.+?\n</think>\n\n", a, re.S) is not None
         out.append(Case("thinking on", case.messages, good, thinking=True, want=case.want))
         out.append(Case("thinking off", case.messages, lambda a: "<think>" not in a and a.strip() != "", want="no thought"))
@@ -138,9 +160,11 @@ def answer(job: tuple[str, list[tuple[list[Json], list[Json], bool]]]) -> list[s
     """Answers of the model to some conversations; runs in a process of its own, as MLX uses one core."""
     import mlx.core as mx
     from mlx_lm import batch_generate, load
+    from mlx_lm.utils import dequantize_model
 
     model, tokenizer = load(job[0])
-    # As in Maquette: activations on the CPU are f32.
+    # The same weights, unpacked to f32: MLX multiplies those far faster on a CPU than packed ones.
+    model = dequantize_model(model)
     model.set_dtype(mx.float32)
     prompts = [tokenizer.apply_chat_template(messages, tools=tools or None, add_generation_prompt=True, enable_thinking=thinking)
                for messages, tools, thinking in job[1]]
@@ -158,14 +182,15 @@ def main() -> None:
     args = cli.parse_args()
     facts = Facts(args.facts)
     maquette, other = maquette_cases(facts), other_cases()
-    every = [*maquette, *other, *tool_cases(252), *no_call_cases(maquette, other), *result_cases(), *thinking_cases(maquette),
-             *exercise_cases(150)]
+    every = [*maquette, *other, *no_call_cases(maquette, other), *result_cases(), *thinking_cases(maquette),
+             *exercise_cases(150), *tool_cases(126), *kept_back_tools(220)]
     every = [c for c in every if args.only in c.section]
     plain = [(c.messages, c.tools, c.thinking) for c in every]
     shares = [plain[i :: args.workers] for i in range(args.workers)]
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
         answered = pool.map(answer, [(str(args.model), share) for share in shares])
-    answers = {i + n * args.workers: text for i, share in enumerate(answered) for n, text in enumerate(share)}
+    # With thinking on, the prompt already ends with the marker that opens the thought.
+    answers = {i + n * args.workers: "<think>\n" * every[i + n * args.workers].thinking + text for i, share in enumerate(answered) for n, text in enumerate(share)}
     counts: dict[str, list[int]] = {}
     wrong = []
     for i, case in enumerate(every):

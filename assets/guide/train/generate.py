@@ -94,7 +94,7 @@ class Generator:
     def draw(self, rng: Rng) -> Chat:
         """One conversation."""
         kind = rng.random()
-        if kind < 0.28:
+        if kind < 0.42:
             return self.tools.draw(rng)
         turns = rng.choices((1, 2, 3, 4, 6, 9), (60, 22, 10, 5, 2, 1))[0]
         messages: list[Json] = []

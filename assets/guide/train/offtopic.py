@@ -7,6 +7,7 @@ from facts import Facts
 from grammar import Rng, expand
 from lexicon import VERBS
 from product import Qa
+from words import foreign
 
 SUBJECTS = (
     "photosynthesis|black holes|gravity|the moon|the sun|dinosaurs|evolution|DNA|vaccines|atoms|quantum mechanics|relativity|volcanoes|earthquakes|"
@@ -84,7 +85,7 @@ class OffTopic:
         fill = {"$SUBJECT2": lambda: rng.choice(SUBJECTS), "$SUBJECT": lambda: rng.choice(SUBJECTS), "$PERSON": lambda: rng.choice(PEOPLE),
                 "$COUNTRY": lambda: rng.choice(COUNTRIES), "$THING": lambda: rng.choice(THINGS), "$DEED": lambda: rng.choice(DEEDS),
                 "$VERB": lambda: rng.choice(list(VERBS)), "$PHRASE": lambda: values.phrase(rng), "$LANGUAGE": lambda: rng.choice(values.LANGUAGES),
-                "$CITY2": lambda: values.city(rng), "$CITY": lambda: values.city(rng), "$PSEUDO": lambda: values.pseudo(rng)}
+                "$CITY2": lambda: values.city(rng), "$CITY": lambda: values.city(rng), "$PSEUDO": lambda: values.pseudo(rng) if rng.random() < 0.3 else rng.choice(foreign())}
         for mark, draw in fill.items():
             while mark in ask:
                 ask = ask.replace(mark, draw(), 1)

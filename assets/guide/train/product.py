@@ -331,7 +331,7 @@ class Product:
 
     def error(self, rng: Rng) -> Qa:
         """I see this message; what now?"""
-        entry = rng.choice(self.facts.data["errors"])
+        entry = rng.choice([e for e in self.facts.data["errors"] if e["remedy"]])
         message = self.filled(entry["message"], rng)
         words = message.split()
         if len(words) > 5 and rng.random() < 0.4:

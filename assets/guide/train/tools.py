@@ -11,6 +11,7 @@ import values
 from chatml import Chat, Json, assistant, result, user
 from domains import DOMAINS, Domain, Parameter
 from grammar import Rng, expand
+from lexicon import gerund
 from product import Qa
 
 SYSTEMS = ("You are a helpful assistant.", "You are a helpful assistant with tools.", "Use the tools when they help.",
@@ -141,11 +142,15 @@ def domain_tool(d: Domain, rng: Rng) -> Tool:
     if rng.random() < 0.06:
         name = f"{rng.choice(('tool', 'fn', 'api', values.pseudo(rng)))}{rng.choice(('_', '.', '-'))}{name}"
     doc = rng.choice((d.doc, d.doc, d.doc + ".", d.doc.lower(), f"{d.doc}. Use it when the user asks for it.", words.capitalize()))
+    if rng.random() < 0.1:
+        name = join_name(f"{values.word(rng)} {rng.choice(words.split())}", style)
     if rng.random() < 0.05:
         name, doc = f"{values.pseudo(rng)}_{rng.randint(1, 99)}", d.doc
     names = []
     for p in d.parameters:
         options = [join_name(n, style) for n in p.names.split("|")]
+        if rng.random() < 0.2:
+            options = [join_name(rng.choice((f"{values.word(rng)} {n}", values.word(rng), f"{n} {values.word(rng)}")), style) for n in p.names.split("|")]
         names.append(next(n for n in rng.sample(options, len(options)) if n not in names))
     asks = list(d.asks)
     always = [all(f"${i}" in a for a in asks) and not any("{|" in a or "|}" in a for a in asks if f"${i}" in a)
@@ -170,36 +175,30 @@ def domain_tool(d: Domain, rng: Rng) -> Tool:
     return Tool(make_schema(name, doc, properties, required, rng), request, d.names)
 
 
-def free_tool(rng: Rng, verbs: list[str] = VERBS, words: Callable[[Rng], str] = values.word,
-              parameters: list[str] = PARAMETERS) -> Tool:
-    """A tool that nobody has ever seen: random words and random parameters."""
+def free_tool(rng: Rng, known: bool = True) -> Tool:
+    """A tool that nobody has ever seen: random words and random parameters. Unless `known`, none of the lists above
+    is used, so that an evaluation can draw all words from its own."""
     style = draw_style(rng)
-    verb = rng.choice(verbs) if rng.random() < 0.8 else values.pseudo(rng)
-    noun = words(rng)
+    verb = rng.choice(VERBS) if known and rng.random() < 0.45 else values.word(rng)
+    noun = values.word(rng)
     if rng.random() < 0.3:
-        noun = f"{words(rng)} {noun}"
+        noun = f"{values.word(rng)} {noun}"
     name = join_name(f"{verb} {noun}" if rng.random() < 0.85 else noun, style)
-    plan: list[tuple[str, str, str]] = []
-    for _ in range(rng.choices((0, 1, 2, 3, 4), (6, 28, 34, 22, 10))[0]):
-        spoken = rng.choice(parameters).replace("_", " ") if rng.random() < 0.7 else words(rng)
-        if rng.random() < 0.2:
-            spoken = f"{words(rng)} {spoken}"
-        kind = rng.choice(("word", "word", "phrase", "person", "city", "code", "path", "integer", "integer", "small", "number", "bool",
-                           "enum", "date", "time", "url", "email", "list", "colour"))
-        if kind == "enum":
-            kind = "enum:" + ",".join(dict.fromkeys(words(rng) for _ in range(rng.randint(2, 5))))
-        if kind == "bool":
-            kind = "bool:on,true,yes,enabled;off,false,no,disabled"
-        if spoken not in [s for s, _, _ in plan]:
-            plan.append((spoken, join_name(spoken, style), kind))
+    plan = draw_plan(rng, style, known)
     properties: Json = {}
     for spoken, key, kind in plan:
         properties[key] = json_type(kind, rng)
         if doc := rng.choice(DOCS).format(n=spoken):
             properties[key]["description"] = doc.capitalize()
     optional = {key for _, key, _ in plan if rng.random() < 0.2}
+    some, other = values.word(rng), values.word(rng)
     doc = rng.choice((f"{verb.capitalize()} the {noun}", f"{verb.capitalize()} {noun}.", f"{verb.capitalize()}s a {noun}", "",
-                      f"Tool to {verb} the {noun}"))
+                      f"Tool to {verb} the {noun}", f"{verb.capitalize()} a {noun} {rng.choice(('in', 'on', 'for', 'with', 'of'))} the {some}",
+                      f"{verb.capitalize()} the {some} {noun}", f"{some.capitalize()} {other}: {verb} {noun}"))
+    if rng.random() < 0.12:
+        # The name says nothing: only the description tells what the tool is for.
+        name = join_name(f"{some} {other}", style)
+        doc = f"{verb.capitalize()} the {noun}"
     schema = make_schema(name, doc, properties, [k for k in properties if k not in optional], rng)
 
     def request(r: Rng) -> tuple[str, Json]:
@@ -222,6 +221,8 @@ def free_tool(rng: Rng, verbs: list[str] = VERBS, words: Callable[[Rng], str] = 
                 parts.append(f"{said} {spoken}{r.choice(('', '', 's'))}")
             else:
                 parts.append(shape.format(n=r.choice((spoken, spoken, key)), v=said))
+        if bare and apart(chosen, r) and r.random() < 0.5:
+            r.shuffle(parts)
         if bare:
             return bare_request(verb, noun, parts, r), arguments
         if r.random() < 0.3:
@@ -231,11 +232,39 @@ def free_tool(rng: Rng, verbs: list[str] = VERBS, words: Callable[[Rng], str] = 
     return Tool(schema, request, name)
 
 
+def draw_plan(rng: Rng, style: str, known: bool) -> list[tuple[str, str, str]]:
+    """Parameters of a free tool: name as spoken, name in the schema, kind of value."""
+    plan: list[tuple[str, str, str]] = []
+    for _ in range(rng.choices((0, 1, 2, 3, 4), (6, 28, 34, 22, 10))[0]):
+        spoken = rng.choice(PARAMETERS).replace("_", " ") if known and rng.random() < 0.4 else values.word(rng)
+        key = spoken
+        if rng.random() < 0.25:
+            key = f"{values.word(rng)} {spoken}"
+            spoken = rng.choice((key, key, spoken))
+        kind = rng.choice(("word", "word", "phrase", "person", "city", "code", "code", "path", "integer", "integer", "small", "number", "bool",
+                           "enum", "enum", "date", "time", "url", "email", "list", "colour"))
+        if kind == "enum":
+            kind = "enum:" + ",".join(dict.fromkeys(values.word(rng) for _ in range(rng.randint(2, 5))))
+        if kind == "bool":
+            kind = "bool:on,true,yes,enabled;off,false,no,disabled"
+        if join_name(key, style) not in [k for _, k, _ in plan] and spoken not in [n for n, _, _ in plan]:
+            plan.append((spoken, join_name(key, style), kind))
+    return plan
+
+
+def apart(plan: list[tuple[str, str, str]], rng: Rng) -> bool:
+    """Whether the values can be told apart by their types alone."""
+    kinds = ["enum" if k.startswith("enum") else json_type(k, rng)["type"] for _, _, k in plan]
+    return len(set(kinds)) == len(kinds) and not {"integer", "number"} <= set(kinds)
+
+
 def phrase_request(verb: str, noun: str, name: str, parts: list[str], rng: Rng) -> str:
     """A sentence that asks for a free tool."""
     head = expand(rng.choice((f"{verb} the {noun}", f"{verb} {noun}", f"{verb} a {noun}", f"{{use|call|run|invoke}} {name}",
                               f"I {{want|need|would like}} to {verb} the {noun}", f"{{can|could}} you {verb} the {noun}", f"{name}",
-                              f"{verb} my {noun} {{now|}}", f"{{time|it is time}} to {verb} the {noun}")), rng)
+                              f"{verb} my {noun} {{now|}}", f"{{time|it is time}} to {verb} the {noun}", f"I {{want|need}} {{a|the|this}} {noun}", f"{noun}", f"the {noun} please",
+                              f"{{start|begin|do|try}} {gerund(verb)} the {noun}", f"the {noun} {{should be|must be|has to be|is to be}} {verb}ed",
+                              f"{{what about|how about}} the {noun}", f"{verb} {{one|another|this|that|our}} {noun}")), rng)
     if not parts:
         return head
     joined = spoken_list(parts, rng) if rng.random() < 0.7 else rng.choice((", ", "; ", " and ")).join(parts)
@@ -246,20 +275,25 @@ def phrase_request(verb: str, noun: str, name: str, parts: list[str], rng: Rng) 
 def bare_request(verb: str, noun: str, values_said: list[str], rng: Rng) -> str:
     """A terse request that names values only, in the order of the parameters."""
     first, *rest = values_said
-    tail = rng.choice((" ", ", ")).join(rest)
+    if rest and rng.random() < 0.5:
+        words = rng.sample(("to", "for", "in", "at", "from", "with", "by", "on", "until", "after", "into"), len(rest))
+        tail = " ".join(f"{w} {v}" for w, v in zip(words, rest))
+    else:
+        tail = rng.choice((" ", ", ")).join(rest)
     return rng.choice((f"{noun} {first} {tail}", f"{verb} the {noun} {first} {tail}", f"{verb} {noun}: {first}, {tail}", f"{verb} {first} {tail}",
                        f"{first}: {verb} the {noun} {tail}", f"I want the {noun} {first}, {tail}", f"{noun}, {first}, {tail}", f"{first} {noun} {tail}",
                        f"{verb} {first} with the {noun} {tail}")).strip(" ,")
 
 
-def polite(text: str, rng: Rng) -> str:
-    """A request with the words around it; values stay as they are."""
+def polite(text: str, rng: Rng, arguments: Json) -> str:
+    """A request with the words around it; the values of the arguments stay as they are."""
+    starts_with_value = any(text.startswith(str(v)) for a in arguments.values() for v in (a if isinstance(a, list) else [a]))
     kind = rng.random()
     if kind < 0.25:
         text = expand("{please|can you|could you please|hey,|hi,|would you|ok,|now|hello!|I'd like you to|quickly,|next,|also|go and|kindly}", rng) + " " + text
     elif kind < 0.35:
         text += expand("{, please| please|, thanks| for me|, quickly|. Thanks!| now}", rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and not (starts_with_value and kind >= 0.25):
         text = text[0].upper() + text[1:]
     if text[-1].isalnum() or text[-1] in "\"'`":
         text += rng.choice(("", "", ".", ".", "?", "!"))
@@ -330,7 +364,7 @@ class ToolChats:
         self.plain, self.refuse = plain, refuse
 
     def tool(self, rng: Rng) -> Tool:
-        return free_tool(rng) if rng.random() < 0.45 else domain_tool(rng.choice(DOMAINS), rng)
+        return free_tool(rng) if rng.random() < 0.62 else domain_tool(rng.choice(DOMAINS), rng)
 
     def offered(self, needed: list[Tool], rng: Rng) -> list[Tool]:
         """The tools that are needed among others, in any order."""
@@ -352,18 +386,18 @@ class ToolChats:
             return self.two_calls(rng)
         if kind < 0.28:
             tool, text, arguments, returned, answer = lookup(rng)
-            messages = [user(polite(text, rng)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
+            messages = [user(polite(text, rng, arguments)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
             return self.finish(messages, [tool], rng)
         tool = self.tool(rng)
         text, arguments = tool.request(rng)
         if kind < 0.5:
             returned, answer = draw_result(text, rng)
-            messages = [user(polite(text, rng)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
+            messages = [user(polite(text, rng, arguments)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
             if rng.random() < 0.3:
                 again, more = tool.request(rng)
-                messages += [user(polite(rng.choice(("and ", "", "now ")) + again, rng)), self.call(tool, more)]
+                messages += [user(polite(rng.choice(("and ", "now ")) + again, rng, {})), self.call(tool, more)]
         else:
-            messages = [user(polite(text, rng)), self.call(tool, arguments)]
+            messages = [user(polite(text, rng, arguments)), self.call(tool, arguments)]
         return self.finish(messages, [tool], rng)
 
     def call(self, tool: Tool, arguments: Json) -> Json:
@@ -392,7 +426,7 @@ class ToolChats:
         tools = [first] if second is first else [first, second]
         names = first.name if second is first else f"{first.name} and {second.name}"
         answer = assistant("", f"Two calls are needed: {names}.", [(first.name, x), (second.name, y)])
-        return self.finish([user(polite(text, rng)), answer], tools, rng)
+        return self.finish([user(polite(text, rng, x)), answer], tools, rng)
 
     def without_call(self, rng: Rng) -> Chat:
         """Tools are offered, but the question needs none of them, or needs one that is not there."""
@@ -405,9 +439,9 @@ class ToolChats:
             return self.finish([user(qa.ask), assistant(qa.answer, qa.thought)], [], rng)
         missing = domain_tool(rng.choice(DOMAINS), rng)
         others = [t for t in self.offered([], rng) if t.key != missing.key] or [free_tool(rng)]
-        text, _ = missing.request(rng)
+        text, wanted = missing.request(rng)
         refusal = self.refuse(rng)
-        return self.finish([user(polite(text, rng)), assistant(refusal.answer, "No tool fits, and this is not about Maquette.")], others, rng)
+        return self.finish([user(polite(text, rng, wanted)), assistant(refusal.answer, "No tool fits, and this is not about Maquette.")], others, rng)
 
     def finish(self, messages: list[Json], needed: list[Tool], rng: Rng) -> Chat:
         """Adds the offered tools, a system prompt and earlier turns."""

@@ -1,0 +1,31 @@
+"""English words for names and values that a tool may have, most for training, some kept back for the evaluation."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def kept_back(word: str) -> bool:
+    """Whether a word is for the evaluation alone: about one in twelve."""
+    return zlib.crc32(word.encode()) % 12 == 0
+
+
+@cache
+def shares() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words for training and those kept back. Words of the hand-written held-out tools are in neither."""
+    taboo = set(re.findall(r"[a-z]+", (HERE / "heldout/tools.py").read_text().lower()))
+    words = [w for w in (HERE / "words.txt").read_text().split() if w not in taboo]
+    return tuple(w for w in words if not kept_back(w)), tuple(w for w in words if kept_back(w))
+
+
+@cache
+def foreign() -> tuple[str, ...]:
+    """Words for training that no text about Maquette uses."""
+    texts = ("articles.toml", "wordings.toml", "facts.json", "lexicon.py", "product.py", "grammar.py")
+    own = {w for name in texts for w in re.findall(r"[a-z]+", (HERE / name).read_text().lower())}
+    return tuple(w for w in shares()[0] if w not in own)

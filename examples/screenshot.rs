@@ -54,7 +54,8 @@ struct Session {
 impl Session {
     fn start(size: PtySize, home: &Path) -> Result<Self, Error> {
         let pty = NativePtySystem::default().openpty(size)?;
-        let mut command = CommandBuilder::new("target/release/maquette");
+        let mut command =
+            CommandBuilder::new(std::env::current_dir()?.join("target/release/maquette"));
         command.env("MAQUETTE_HOME", home);
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");

@@ -39,7 +39,7 @@ fn build() -> Result<(), String> {
     require_compiler()?;
     let mlx = match env::var_os("MAQUETTE_MLX_DIR") {
         Some(dir) => PathBuf::from(dir),
-        None => fetch_wheel(&out, backend_wheel()?, MLX_VERSION)?.join("mlx"),
+        None => fetch_wheel(&out, backend_wheel()?, MLX_VERSION, true)?.join("mlx"),
     };
     let mlx_c = mlx_c_sources(&out)?;
     compile(&mlx, &mlx_c)?;
@@ -114,8 +114,14 @@ fn python() -> Result<String, String> {
 }
 
 /// Unpacks a wheel under the build folder once and returns the folder that
-/// holds its packages.
-fn fetch_wheel(out: &Path, name: &str, version: &str) -> Result<PathBuf, String> {
+/// holds its packages. The NVIDIA wheel names the CUDA libraries it loads as
+/// its dependencies; the others need none.
+fn fetch_wheel(
+    out: &Path,
+    name: &str,
+    version: &str,
+    with_dependencies: bool,
+) -> Result<PathBuf, String> {
     let folder = out.join(format!("{name}-{version}"));
     let complete = folder.join(".complete");
     if complete.exists() {
@@ -124,7 +130,8 @@ fn fetch_wheel(out: &Path, name: &str, version: &str) -> Result<PathBuf, String>
     let python = python()?;
     let _ = fs::remove_dir_all(&folder);
     let output = Command::new(&python)
-        .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+        .args(["-m", "pip", "install", "--quiet"])
+        .args((!with_dependencies).then_some("--no-deps"))
         .args(["--disable-pip-version-check", "--only-binary=:all:"])
         .arg("--target")
         .arg(&folder)
@@ -226,7 +233,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn bind(out: &Path, mlx_c: &Path) -> Result<(), String> {
     if env::var_os("LIBCLANG_PATH").is_none() {
-        let wheel = fetch_wheel(out, "libclang", LIBCLANG_VERSION)?;
+        let wheel = fetch_wheel(out, "libclang", LIBCLANG_VERSION, false)?;
         // SAFETY: the build script has a single thread here.
         unsafe { env::set_var("LIBCLANG_PATH", wheel.join("clang/native")) };
     }

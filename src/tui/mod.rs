@@ -70,6 +70,9 @@ pub async fn run(workstation: Workstation) -> Result<(), TuiError> {
     types::install_panic_hook(terminal::restore_after_panic);
     let (sender, messages) = mpsc::channel(MESSAGES);
     let depth = Depth::detect();
+    // Before the terminal is taken: a signal in between would end the program
+    // without giving it back.
+    let signals = signals::Signals::listen()?;
     let terminal = Terminal::enter()?;
     let (mut state, problems) = first_state(&workstation, depth, terminal.size()?);
     let wake = sender.clone();
@@ -94,7 +97,7 @@ pub async fn run(workstation: Workstation) -> Result<(), TuiError> {
     };
     runtime.draw()?;
     runtime.begin(problems);
-    let outcome = runtime.run().await;
+    let outcome = runtime.run(signals).await;
     runtime.finish().await;
     Ok(outcome?)
 }

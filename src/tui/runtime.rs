@@ -73,8 +73,7 @@ enum Wake {
 
 impl Runtime {
     /// Runs until the user quits or a signal ends it.
-    pub async fn run(&mut self) -> io::Result<()> {
-        let mut signals = Signals::listen()?;
+    pub async fn run(&mut self, mut signals: Signals) -> io::Result<()> {
         let mut beat = interval(BEAT);
         let mut second = interval(SECOND);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -319,6 +319,11 @@ fn the_doctor_and_the_facts_speak_of_this_program() {
     std::fs::write(settings, "[api]\nport = \"x\"\n").expect("written");
     let report = text(&home.run(&["doctor"]).stdout);
     assert!(report.contains("settings.toml:2:8: api.port"), "{report}");
+    let tools = home.0.path().join("config/mcp.json");
+    std::fs::write(tools, r#"{"mcpServers": {"clock": {"args": []}}}"#).expect("written");
+    let report = text(&home.run(&["doctor"]).stdout);
+    assert!(report.contains("mcp.json:1:"), "{report}");
+    assert!(report.contains("clock"), "{report}");
     let output = home.run(&["facts"]);
     assert_code(&output, 0);
     let facts: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Paths, Settings, huggingface_cache},
-    mlx,
+    mcp, mlx,
     tui::{
         keymap,
         theme::{self, Depth},
@@ -186,6 +186,14 @@ fn terminal_section() -> Section {
     }
 }
 
+/// A file, and what its absence means.
+fn file(path: &Path, without: &str) -> String {
+    match path.exists() {
+        true => path.display().to_string(),
+        false => format!("{} (not there: {without})", path.display()),
+    }
+}
+
 fn settings(paths: &Paths) -> Section {
     let (settings, problems) = Settings::load(paths);
     let mut problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -193,15 +201,16 @@ fn settings(paths: &Paths) -> Section {
     problems.extend(keymap.problems.iter().map(ToString::to_string));
     let theme = theme::file::load(&settings.theme, &paths.themes, Depth::detect());
     problems.extend(theme.problems.iter().map(ToString::to_string));
-    let file = paths.settings_toml.display();
-    let file = match paths.settings_toml.exists() {
-        true => file.to_string(),
-        false => format!("{file} (not there: built-in settings)"),
-    };
+    problems.extend(
+        mcp::problems(&paths.mcp_json)
+            .iter()
+            .map(ToString::to_string),
+    );
     let pairs = [
-        ("file", file),
+        ("file", file(&paths.settings_toml, "built-in settings")),
         ("theme", settings.theme),
         ("key map", settings.keymap),
+        ("tools", file(&paths.mcp_json, "no MCP servers")),
     ];
     let mut findings = owned(pairs);
     if problems.is_empty() {

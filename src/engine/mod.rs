@@ -16,6 +16,7 @@ mod stop;
 mod thread;
 pub mod types;
 mod validate;
+mod warm_up;
 
 #[cfg(test)]
 mod testing;

@@ -106,8 +106,8 @@ pub(super) fn launch(
                 .collect(),
             logits: Rows::Last,
         };
-        let logits = decoder.forward(&step, kv)?;
-        let sums = logits.as_dtype(Dtype::Float32)?.sum_axis(-1, false)?;
+        let logits = decoder.forward(&step, kv)?.as_dtype(Dtype::Float32)?;
+        let sums = logits.sum_axis(-1, false)?;
         let sampled = sample(&logits, running, shares, before)?;
         let flight = Flight {
             parts: parts(running, shares),

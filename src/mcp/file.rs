@@ -57,6 +57,14 @@ pub(super) fn read(path: &Path) -> McpFile {
     }
 }
 
+/// Everything that is wrong with the file.
+pub fn problems(path: &Path) -> Vec<Problem> {
+    let file = read(path);
+    let servers = file.servers.into_iter();
+    let of_servers = servers.filter_map(|(_, server)| server.err());
+    file.problem.into_iter().chain(of_servers).collect()
+}
+
 fn broken(problem: Problem) -> McpFile {
     McpFile {
         servers: Vec::new(),

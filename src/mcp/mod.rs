@@ -12,5 +12,6 @@ mod tools;
 mod types;
 
 pub use arguments::check_arguments;
+pub use file::problems;
 pub use tools::Tools;
 pub use types::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome};

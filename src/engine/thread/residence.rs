@@ -12,6 +12,7 @@ use crate::{
         handle::LoadedModel,
         model::{Loader, Resident},
         types::*,
+        warm_up::warm_up,
     },
     mlx,
 };
@@ -89,6 +90,12 @@ impl<L: Loader> Engine<L> {
         })?;
         let model = resident.model.clone();
         self.drop_model();
+        if mlx::backend() != mlx::Backend::Cpu {
+            let chunk = self.chunk.min(model.context_length);
+            if let Err(error) = warm_up(&*resident.decoder, chunk) {
+                tracing::warn!(model = %model.id, %error, "the model's first run failed");
+            }
+        }
         self.install(resident);
         tracing::info!(
             model = %model.id,

@@ -12,7 +12,7 @@ use super::{
     KvStore, PageHash,
     page::{PAGE_TOKENS, pages},
     prefix::PrefixIndex,
-    tail::{GROWTH, Tail},
+    tail::{GROWTH, RowForm, Tail},
 };
 
 /// Why a sequence cannot be taken in.
@@ -259,10 +259,25 @@ impl KvStore for KvCache {
         keys: Array,
         values: Array,
     ) -> Result<(Array, Array), Exception> {
-        let running = self.running.get_mut(&sequence).ok_or_else(|| {
+        self.tail(sequence)?.append(layer, &keys, &values)
+    }
+
+    fn place(
+        &mut self,
+        sequence: usize,
+        layer: usize,
+        form: RowForm,
+    ) -> Result<Option<(Array, Array)>, Exception> {
+        self.tail(sequence)?.place(layer, form).map(Some)
+    }
+}
+
+impl KvCache {
+    fn tail(&mut self, sequence: usize) -> Result<&mut Tail, Exception> {
+        let running = self.running.get_mut(&sequence);
+        running.map(|running| &mut running.tail).ok_or_else(|| {
             Exception::custom(format!("the cache does not know sequence {sequence}"))
-        })?;
-        running.tail.append(layer, &keys, &values)
+        })
     }
 }
 

@@ -6,6 +6,8 @@
 
 use mlx_rs::{Array, error::Exception};
 
+use super::tail::RowForm;
+
 /// Keys and values of running sequences, by sequence and layer.
 pub trait KvStore {
     /// Appends the keys and values of the next `T` tokens of `sequence` in
@@ -26,4 +28,20 @@ pub trait KvStore {
         keys: Array,
         values: Array,
     ) -> Result<(Array, Array), Exception>;
+
+    /// Counts one more token of `sequence` in `layer` and returns the whole
+    /// buffers of keys and values, `[1, kv_heads, capacity, head_dim]`: the
+    /// caller writes the token's own into them in place. `None`, and nothing is
+    /// counted, from a store without such buffers.
+    ///
+    /// # Errors
+    /// As for [`KvStore::update`].
+    fn place(
+        &mut self,
+        _sequence: usize,
+        _layer: usize,
+        _form: RowForm,
+    ) -> Result<Option<(Array, Array)>, Exception> {
+        Ok(None)
+    }
 }

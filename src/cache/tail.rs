@@ -10,6 +10,9 @@ use crate::mlx;
 /// Buffers grow by this many tokens.
 pub const GROWTH: usize = 256;
 
+/// Heads, their width, and the type of a token's keys or values in a layer.
+pub type RowForm = ([i32; 2], Dtype);
+
 #[derive(Debug, Clone)]
 struct Layer {
     /// Both `[1, kv_heads, capacity, head_dim]`.
@@ -75,14 +78,46 @@ impl Tail {
                 values.shape()
             )));
         }
+        let like = |rows: &Array| ([rows.dim(1), rows.dim(3)], rows.dtype());
+        let count = keys.dim(2) as usize;
+        let (start, key_room, value_room) = self.room(layer, count, [like(keys), like(values)])?;
+        let length = start + count;
+        let layer = self.layers[layer].insert(Layer {
+            keys: mlx::write_rows(&key_room, keys, 2, start as i32)?,
+            values: mlx::write_rows(&value_room, values, 2, start as i32)?,
+            length,
+        });
+        Ok((head(&layer.keys, length)?, head(&layer.values, length)?))
+    }
+
+    /// Counts one more token in a layer and gives its whole buffers: the
+    /// caller writes the token's key and value into them in place.
+    pub fn place(&mut self, layer: usize, like: RowForm) -> Result<(Array, Array), Exception> {
+        let (start, keys, values) = self.room(layer, 1, [like, like])?;
+        self.layers[layer] = Some(Layer {
+            keys: keys.clone(),
+            values: values.clone(),
+            length: start + 1,
+        });
+        Ok((keys, values))
+    }
+
+    /// Takes a layer's buffers out, with room for `count` more tokens: how many
+    /// it has, keys, values.
+    fn room(
+        &mut self,
+        layer: usize,
+        count: usize,
+        like: [RowForm; 2],
+    ) -> Result<(usize, Array, Array), Exception> {
         if self.layers.len() <= layer {
             self.layers.resize(layer + 1, None);
         }
-        let slot = &mut self.layers[layer];
-        let start = slot.as_ref().map_or(0, |layer| layer.length);
-        let length = start + keys.dim(2) as usize;
+        let old = self.layers[layer].take();
+        let start = old.as_ref().map_or(0, |layer| layer.length);
+        let length = start + count;
         let capacity = length.max(self.reserve).next_multiple_of(GROWTH);
-        let room = |buffer: Option<&Array>, like: &Array| match buffer {
+        let room = |buffer: Option<&Array>, like: RowForm| match buffer {
             None => empty(like, capacity),
             Some(buffer) if (buffer.dim(2) as usize) < length => {
                 let more = empty(like, capacity - buffer.dim(2) as usize)?;
@@ -90,16 +125,9 @@ impl Tail {
             }
             Some(buffer) => Ok(buffer.clone()),
         };
-        let old = slot.take();
-        let key_room = room(old.as_ref().map(|layer| &layer.keys), keys)?;
-        let value_room = room(old.as_ref().map(|layer| &layer.values), values)?;
-        drop(old);
-        let layer = slot.insert(Layer {
-            keys: mlx::write_rows(&key_room, keys, 2, start as i32)?,
-            values: mlx::write_rows(&value_room, values, 2, start as i32)?,
-            length,
-        });
-        Ok((head(&layer.keys, length)?, head(&layer.values, length)?))
+        let keys = room(old.as_ref().map(|layer| &layer.keys), like[0])?;
+        let values = room(old.as_ref().map(|layer| &layer.values), like[1])?;
+        Ok((start, keys, values))
     }
 
     /// A copy of the first `length` tokens with buffers of its own, computed
@@ -108,7 +136,8 @@ impl Tail {
         let capacity = length.max(reserve).next_multiple_of(GROWTH);
         let copy = |buffer: &Array| {
             let part = head(buffer, length)?;
-            let rest = empty(&part, capacity - length)?;
+            let like = ([part.dim(1), part.dim(3)], part.dtype());
+            let rest = empty(like, capacity - length)?;
             ops::concatenate(&[&part, &rest], 2)
         };
         let layers = self.layers.iter().map(|layer| {
@@ -134,11 +163,9 @@ impl Tail {
     }
 }
 
-/// A buffer `[1, heads, tokens, width]` for rows like `like`.
-fn empty(like: &Array, tokens: usize) -> Result<Array, Exception> {
-    let shape = [like.dim(0), like.dim(1), tokens as i32, like.dim(3)];
-    let dtype: Dtype = like.dtype();
-    ops::zeros_dtype(&shape, dtype)
+/// A buffer `[1, heads, tokens, width]`.
+fn empty(([heads, width], dtype): RowForm, tokens: usize) -> Result<Array, Exception> {
+    ops::zeros_dtype(&[1, heads, tokens as i32, width], dtype)
 }
 
 /// The first `length` tokens of a buffer, without copying.

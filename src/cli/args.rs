@@ -128,6 +128,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 128,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
     pub generate_tokens: usize,
+    /// Sequences at once, their prompts from half as long to this long
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub sequences: usize,
     /// Measured runs, after one to warm up
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]

@@ -2,10 +2,12 @@
 //!
 //! Every run has a prompt of its own, so that nothing comes from the cache, and
 //! generates exactly as many tokens as asked for. The figures are medians of
-//! the runs after one to warm up.
+//! the runs after one to warm up. Several sequences run together, with prompts
+//! of different lengths; their figures are those of all of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::workstation::{
     AnswerEvent, CompletionRequest, GenerationOptions, LoadedModel, Prompt, SamplingOverrides,
-    Timings, Workstation,
+    Workstation,
 };
 
 /// What one run took.
@@ -65,16 +67,49 @@ async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliErr
     report(args, &model, workstation, &runs, peak)
 }
 
+/// One run: all sequences at once.
 async fn measure(
     workstation: &Workstation,
     model: &LoadedModel,
     args: &BenchArgs,
     number: u64,
 ) -> Result<Run, CliError> {
+    let begun = Instant::now();
+    let sequences = (0..args.sequences).map(async |index| {
+        let length = prompt_length(args.prompt_tokens, index, args.sequences);
+        let seed = number * args.sequences as u64 + index as u64;
+        let prompt = prompt(length, model.vocab_size, seed);
+        sequence(workstation, prompt, args.generate_tokens, begun).await
+    });
+    Ok(figures(&try_join_all(sequences).await?))
+}
+
+/// From half of `longest` to all of it, evenly.
+fn prompt_length(longest: usize, index: usize, sequences: usize) -> usize {
+    let shorter = longest / 2 * (sequences - 1 - index) / (sequences - 1).max(1);
+    longest - shorter
+}
+
+/// One sequence of a run, in times since the run began.
+#[derive(Debug, Clone, Copy)]
+struct Sequence {
+    prompt: usize,
+    generated: usize,
+    first: Duration,
+    last: Duration,
+}
+
+async fn sequence(
+    workstation: &Workstation,
+    tokens: Vec<u32>,
+    generate: usize,
+    begun: Instant,
+) -> Result<Sequence, CliError> {
+    let prompt = tokens.len();
     let request = CompletionRequest {
-        prompt: Prompt::Tokens(prompt(args.prompt_tokens, model.vocab_size, number)),
+        prompt: Prompt::Tokens(tokens),
         options: GenerationOptions {
-            max_tokens: Some(args.generate_tokens),
+            max_tokens: Some(generate),
             ignore_eos: true,
             sampling: SamplingOverrides {
                 temperature: Some(0.0),
@@ -87,22 +122,25 @@ async fn measure(
             ..GenerationOptions::default()
         },
     };
+    let submitted = begun.elapsed();
     let mut answer = workstation.complete(request).await?;
     loop {
         match answer.next().await {
             Some(AnswerEvent::Finished { usage, timings, .. }) => {
-                if usage.completion_tokens != args.generate_tokens || usage.cached_tokens != 0 {
+                if usage.completion_tokens != generate || usage.cached_tokens != 0 {
                     return Err(CliError::Failed(format!(
-                        "the run does not count: {} of {} tokens were generated and {} came from \
-                         the cache.",
-                        usage.completion_tokens, args.generate_tokens, usage.cached_tokens
+                        "the run does not count: {} of {generate} tokens were generated and {} \
+                         came from the cache.",
+                        usage.completion_tokens, usage.cached_tokens
                     )));
                 }
-                return Ok(figures(
-                    args.prompt_tokens,
-                    usage.completion_tokens,
-                    &timings,
-                ));
+                let first = submitted + timings.first_token;
+                return Ok(Sequence {
+                    prompt,
+                    generated: generate,
+                    first,
+                    last: first + timings.decode,
+                });
             }
             Some(AnswerEvent::Failed(error)) => return Err(error.into()),
             Some(_) => {}
@@ -111,11 +149,19 @@ async fn measure(
     }
 }
 
-fn figures(prompt: usize, generated: usize, timings: &Timings) -> Run {
+/// Prompts until the last of the first tokens; decoding from the first of them
+/// to the end. For one sequence that is what one would expect.
+fn figures(sequences: &[Sequence]) -> Run {
+    let first = sequences.iter().map(|s| s.first).min().unwrap_or_default();
+    let prefilled = sequences.iter().map(|s| s.first).max().unwrap_or_default();
+    let last = sequences.iter().map(|s| s.last).max().unwrap_or_default();
+    let prompts: usize = sequences.iter().map(|s| s.prompt).sum();
+    let decoded: usize = sequences.iter().map(|s| s.generated - 1).sum();
+    let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
     Run {
-        prefill: prompt as f64 / timings.prefill.as_secs_f64().max(1e-9),
-        decode: timings.decode_rate(generated),
-        first_token: timings.first_token,
+        prefill: rate(prompts, prefilled),
+        decode: rate(decoded, last.saturating_sub(first)),
+        first_token: first,
     }
 }
 
@@ -174,6 +220,7 @@ fn report(
             "random_weights": args.random_weights,
             "prompt_tokens": args.prompt_tokens,
             "generate_tokens": args.generate_tokens,
+            "sequences": args.sequences,
             "prefill_tokens_per_second": prefill,
             "decode_tokens_per_second": decode,
             "first_token_seconds": first,
@@ -191,12 +238,16 @@ fn report(
         device.name,
         device.backend
     ))?;
+    let together = match args.sequences {
+        1 => String::new(),
+        sequences => format!(", {sequences} sequences together"),
+    };
     output::line(format_args!(
-        "prefill      {prefill:>10.1} tokens/s  ({} tokens)",
+        "prefill      {prefill:>10.1} tokens/s  ({} tokens{together})",
         args.prompt_tokens
     ))?;
     output::line(format_args!(
-        "decode       {decode:>10.1} tokens/s  ({} tokens)",
+        "decode       {decode:>10.1} tokens/s  ({} tokens{together})",
         args.generate_tokens
     ))?;
     output::line(format_args!("first token  {:>10.1} ms", first * 1e3))?;
@@ -215,6 +266,26 @@ mod tests {
     fn medians_are_of_the_middle() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+    }
+
+    #[test]
+    fn prompts_of_a_run_differ_in_length() {
+        assert_eq!(prompt_length(512, 0, 1), 512);
+        let lengths: Vec<_> = (0..5).map(|i| prompt_length(100, i, 5)).collect();
+        assert_eq!(lengths, [50, 63, 75, 88, 100]);
+    }
+
+    #[test]
+    fn several_sequences_count_together() {
+        let at = |first: u64, last: u64| Sequence {
+            prompt: 100,
+            generated: 11,
+            first: Duration::from_secs(first),
+            last: Duration::from_secs(last),
+        };
+        let run = figures(&[at(1, 4), at(2, 5)]);
+        assert_eq!((run.prefill, run.decode), (100.0, 5.0));
+        assert_eq!(run.first_token, Duration::from_secs(1));
     }
 
     #[test]

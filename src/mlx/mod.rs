@@ -3,16 +3,18 @@
 //!
 //! On a CPU device the operations of [`ops`] run kernels of `maquette-kernels`
 //! as nodes of MLX's graph (`host`), because MLX's CPU build on Linux is
-//! scalar and single-threaded; on a GPU they are MLX's. Both give the same
-//! values within rounding.
+//! scalar and single-threaded; on a GPU they are MLX's, and on NVIDIA's some
+//! kernels of ours besides (`cuda`). All give the same values within rounding.
 //!
 //! Invariant: no `Array` leaves the thread that built it before it is evaluated.
 
+mod cuda;
 pub mod device;
 mod host;
 mod leave;
 pub mod ops;
 
+pub use cuda::{DecodeRow, DecodeSpec, decode_attention, row_table, supports_decode};
 pub use device::{Backend, DeviceInfo, backend, device_info};
 pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};

@@ -10,6 +10,7 @@ use mlx_rs::{
 };
 
 use super::{
+    cuda,
     device::{Backend, backend},
     host::{self, View},
 };
@@ -18,6 +19,10 @@ type Result<T> = std::result::Result<T, Exception>;
 
 fn on_cpu() -> bool {
     backend() == Backend::Cpu
+}
+
+fn on_cuda() -> bool {
+    backend() == Backend::Cuda
 }
 
 /// x · wᵀ with affine-quantised weights.
@@ -144,6 +149,17 @@ pub fn rms_norm(x: &Array, weight: Option<&Array>, eps: f32) -> Result<Array> {
     })
 }
 
+/// `x + branch`, and its [`rms_norm`]: what follows every branch of a layer.
+pub fn add_norm(x: &Array, branch: &Array, weight: &Array, eps: f32) -> Result<(Array, Array)> {
+    let fused = || cuda::add_norm(x, branch, weight, eps);
+    if let Some(done) = on_cuda().then(fused).flatten() {
+        return done;
+    }
+    let sum = x.add(branch)?;
+    let normed = rms_norm(&sum, Some(weight), eps)?;
+    Ok((sum, normed))
+}
+
 /// Rotary position embedding of `x`, `[1, heads, T, head_dim]`, whose tokens
 /// stand at `offset`, `offset + 1`, …
 ///
@@ -159,6 +175,11 @@ pub fn rope(
     offset: i32,
     freqs: Option<&Array>,
 ) -> Result<Array> {
+    if on_cuda() {
+        // MLX 0.32.2 reads wrong numbers of views that are not row-major here.
+        let x = x.contiguous()?;
+        return fast::rope(x, dims, traditional, base, scale, offset, freqs);
+    }
     if !on_cpu() || x.dtype() != Dtype::Float32 || x.ndim() != 4 || x.dim(0) != 1 {
         return fast::rope(x, dims, traditional, base, scale, offset, freqs);
     }
@@ -296,6 +317,9 @@ pub fn swiglu(gate_up: &Array) -> Result<Array> {
                 kernels::swiglu(&gate_up, width as usize, out.elements());
             },
         );
+    }
+    if let Some(done) = on_cuda().then(|| cuda::swiglu(gate_up)).flatten() {
+        return done;
     }
     let parts = gate_up.split_equal(2, -1)?;
     ops::multiply(mlx_rs::nn::silu(&parts[0])?, &parts[1])

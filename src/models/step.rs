@@ -73,6 +73,8 @@ pub struct Plan<'a> {
     pub cuts: Vec<i32>,
     /// The last mask made: layers ask for the same again and again.
     mask: RefCell<Option<WindowMask>>,
+    /// The same for the table of decode rows.
+    table: RefCell<Option<(Vec<i32>, Array)>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl<'a> Plan<'a> {
             positions,
             cuts: ends.take(sequences.len() - 1).collect(),
             mask: RefCell::new(None),
+            table: RefCell::new(None),
         })
     }
 
@@ -128,6 +131,25 @@ impl<'a> Plan<'a> {
                     .map(|end| *end as u32)
                     .chain([total as u32]);
                 Some(ends.map(|end| end - 1).collect())
+            }
+        }
+    }
+
+    /// How many sequences at the beginning have a single row.
+    pub fn leading_singles(&self) -> usize {
+        let sequences = self.sequences.iter();
+        sequences.take_while(|sequence| sequence.rows == 1).count()
+    }
+
+    /// `numbers` as an array `[T, 3]`.
+    pub fn row_table(&self, numbers: Vec<i32>) -> Array {
+        let mut kept = self.table.borrow_mut();
+        match &*kept {
+            Some((known, table)) if *known == numbers => table.clone(),
+            _ => {
+                let table = Array::from_slice(&numbers, &[numbers.len() as i32 / 3, 3]);
+                *kept = Some((numbers, table.clone()));
+                table
             }
         }
     }

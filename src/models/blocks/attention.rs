@@ -3,7 +3,7 @@
 //! Everything up to the rotation works on rows; then each sequence of the step
 //! writes its keys and values and looks at its own past.
 
-use mlx_rs::{Array, error::Exception, ops};
+use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{Linear, Norm, Projections, Rope};
 use crate::{
@@ -27,6 +27,8 @@ pub struct Attention {
     head_dim: i32,
     window: Option<i32>,
     scale: f32,
+    /// For the kernel that serves single rows, where the device has one.
+    decode: mlx::DecodeSpec,
 }
 
 /// One layer of a step, as attention needs it.
@@ -44,7 +46,11 @@ impl Attention {
         qk_norm: Option<(Norm, Norm)>,
     ) -> Self {
         let magnitude = Rope::magnitude(&spec.rope);
+        let scale = (magnitude * magnitude / (spec.head_dim as f64).sqrt()) as f32;
+        let form = [spec.heads, spec.kv_heads, spec.head_dim].map(|n| n as i32);
+        let eps = qk_norm.as_ref().map(|(q, _)| q.eps);
         Self {
+            decode: mlx::DecodeSpec::new(form, eps, spec.rope.traditional, scale),
             qkv,
             output,
             qk_norm,
@@ -53,7 +59,7 @@ impl Attention {
             kv_heads: spec.kv_heads as i32,
             head_dim: spec.head_dim as i32,
             window: spec.window.map(|window| window as i32),
-            scale: (magnitude * magnitude / (spec.head_dim as f64).sqrt()) as f32,
+            scale,
         }
     }
 
@@ -69,22 +75,104 @@ impl Attention {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array, mut at: Context) -> Result<Array, Exception> {
         let qkv = self.qkv.forward(x)?;
-        let plan = at.plan;
-        let mixed = match (plan.sequences, &plan.positions) {
-            ([only], _) => self.chunk(&qkv, only, &mut at)?,
-            (_, Some(positions)) if self.rope.is_static() => {
-                self.decode_rows(&qkv, positions, &mut at)?
-            }
-            (sequences, _) => {
-                let parts = qkv.split_at_indices(&plan.cuts, 0)?;
-                let chunks = parts.iter().zip(sequences);
-                let mixed: Result<Vec<Array>, _> = chunks
-                    .map(|(part, rows)| self.chunk(part, rows, &mut at))
-                    .collect();
-                ops::concatenate(&mixed?, 0)?
-            }
-        };
+        let mixed = self.mix(&qkv, at.plan, &mut at)?;
         self.output.forward(&mixed)
+    }
+
+    fn mix(&self, qkv: &Array, plan: &Plan, at: &mut Context) -> Result<Array, Exception> {
+        let singles = plan.leading_singles();
+        if let Some(mixed) = self.decode_in_place(qkv, singles, at)? {
+            return self.with_chunks(mixed, qkv, singles, at);
+        }
+        match (plan.sequences, &plan.positions) {
+            ([only], _) => self.chunk(qkv, only, at),
+            (_, Some(positions)) if self.rope.is_static() => self.decode_rows(qkv, positions, at),
+            _ => self.chunks(qkv, 0, at),
+        }
+    }
+
+    /// All sequences from the `first` on, `qkv` being their rows.
+    fn chunks(&self, qkv: &Array, first: usize, at: &mut Context) -> Result<Array, Exception> {
+        let sequences = &at.plan.sequences[first..];
+        if let [only] = sequences {
+            return self.chunk(qkv, only, at);
+        }
+        let start = first
+            .checked_sub(1)
+            .map_or(0, |before| at.plan.cuts[before]);
+        let cuts: Vec<i32> = at.plan.cuts[first..]
+            .iter()
+            .map(|cut| cut - start)
+            .collect();
+        let parts = qkv.split_at_indices(&cuts, 0)?;
+        let mixed: Result<Vec<Array>, _> = parts
+            .iter()
+            .zip(sequences)
+            .map(|(part, rows)| self.chunk(part, rows, at))
+            .collect();
+        ops::concatenate(&mixed?, 0)
+    }
+
+    /// `mixed`, of the first `singles` sequences, followed by the others.
+    fn with_chunks(
+        &self,
+        mixed: Array,
+        qkv: &Array,
+        singles: usize,
+        at: &mut Context,
+    ) -> Result<Array, Exception> {
+        if singles == at.plan.sequences.len() {
+            return Ok(mixed);
+        }
+        let parts = qkv.split_at_indices(&[singles as i32], 0)?;
+        let rest = self.chunks(&parts[1], singles, at)?;
+        ops::concatenate(&[mixed, rest], 0)
+    }
+
+    /// Whether single rows are served by the kernel that writes into their
+    /// buffers; such rows may be followed by padding.
+    pub fn decodes_in_place(&self, dtype: Dtype) -> bool {
+        self.rope.turns().is_some()
+            && mlx::supports_decode(self.heads, self.kv_heads, self.head_dim, dtype)
+    }
+
+    /// The first `singles` sequences, one row each, by the kernel that writes
+    /// into their buffers; `None` where that cannot be.
+    fn decode_in_place(
+        &self,
+        qkv: &Array,
+        singles: usize,
+        at: &mut Context,
+    ) -> Result<Option<Array>, Exception> {
+        let served = singles > 0 && self.decodes_in_place(qkv.dtype());
+        let (Some(turns), true) = (self.rope.turns(), served) else {
+            return Ok(None);
+        };
+        let form = ([self.kv_heads, self.head_dim], qkv.dtype());
+        let plan = at.plan;
+        let mut rows = Vec::with_capacity(singles);
+        for sequence in &plan.sequences[..singles] {
+            let Some((keys, values)) = at.kv.place(sequence.sequence, at.layer, form)? else {
+                return Ok(None);
+            };
+            let seen = self.window.unwrap_or(i32::MAX);
+            rows.push(mlx::DecodeRow {
+                position: sequence.position,
+                first: sequence
+                    .position
+                    .saturating_sub(seen.saturating_sub(1))
+                    .max(0),
+                keys,
+                values,
+            });
+        }
+        let own = match singles == plan.sequences.len() {
+            true => qkv.clone(),
+            false => qkv.split_at_indices(&[singles as i32], 0)?.swap_remove(0),
+        };
+        let table = plan.row_table(mlx::row_table(&rows, own.dim(0) as usize));
+        let norms = self.qk_norm.as_ref().map(|(q, k)| (&q.weight, &k.weight));
+        mlx::decode_attention(&own, &self.decode, norms, turns, &rows, &table).map(Some)
     }
 
     fn all_heads(&self) -> i32 {

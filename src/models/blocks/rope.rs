@@ -22,6 +22,9 @@ pub struct Rope {
     scale: f32,
     /// `[dims / 2]`, where the base alone does not say it.
     freqs: Option<Array>,
+    /// `[dims / 2]`: radians that each pair turns from a position to the next,
+    /// where that is the same everywhere.
+    turns: Option<Array>,
 }
 
 impl Rope {
@@ -31,16 +34,28 @@ impl Rope {
             RopeScaling::Linear { factor } => (1.0 / factor) as f32,
             _ => 1.0,
         };
-        let freqs = inverse_frequencies(spec, dims, !on_gpu()).map(|freqs| {
-            let freqs: Vec<f32> = freqs.into_iter().map(|f| f as f32).collect();
-            Array::from_slice(&freqs, &[freqs.len() as i32])
-        });
+        let array = |values: Vec<f32>| Array::from_slice(&values, &[values.len() as i32]);
+        let single = |freqs: Vec<f64>| array(freqs.into_iter().map(|f| f as f32).collect());
+        let turn = |freq: &f64| (f64::from(scale) / freq) as f32;
+        let turns = inverse_frequencies(spec, dims, true);
         Self {
             dims: dims as i32,
             spec: spec.clone(),
             scale,
-            freqs,
+            freqs: inverse_frequencies(spec, dims, !on_gpu()).map(single),
+            turns: turns.map(|freqs| array(freqs.iter().map(turn).collect())),
         }
+    }
+
+    /// Radians `[dims / 2]` that each pair turns from a position to the next;
+    /// `None` when that depends on the length.
+    pub fn turns(&self) -> Option<&Array> {
+        self.turns.as_ref()
+    }
+
+    /// Whether neighbours are rotated together instead of halves.
+    pub fn is_interleaved(&self) -> bool {
+        self.spec.traditional
     }
 
     /// Rotates `x [1, H, T, D]`, whose rows have the positions from `position`

@@ -1,0 +1,198 @@
+//! Kernels in CUDA C++, compiled by MLX at their first use.
+//!
+//! Not responsible for what they compute: the texts beside this file say it.
+//! Invariant: called on a CUDA device only, by the thread that owns the arrays.
+
+use std::{cell::RefCell, collections::HashMap, ffi::CString, rc::Rc};
+
+use mlx_rs::{Array, Dtype, Stream, error::Exception};
+
+mod decode;
+mod fused;
+
+pub use decode::{DecodeRow, DecodeSpec, decode_attention, row_table, supports_decode};
+pub(super) use fused::{add_norm, swiglu};
+
+/// What makes two kernels the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    /// With room for so many sequences.
+    Decode(DecodeSpec, Dtype, usize),
+    Merge(DecodeSpec, Dtype),
+    AddNorm {
+        width: i32,
+        eps: u32,
+        dtype: Dtype,
+    },
+    Swiglu {
+        width: i32,
+        dtype: Dtype,
+    },
+}
+
+/// The text of a kernel.
+struct Program {
+    name: &'static str,
+    inputs: Vec<String>,
+    outputs: Vec<&'static str>,
+    /// C++ constants, one a line, and functions that use them.
+    constants: String,
+    functions: &'static str,
+    /// What the kernel itself does, in terms of inputs and outputs.
+    body: String,
+}
+
+/// MLX's handle of a kernel; compiled when it first runs.
+struct Kernel {
+    raw: mlx_sys::mlx_fast_cuda_kernel,
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `mlx_fast_cuda_kernel_new` and is freed
+        // once.
+        unsafe { mlx_sys::mlx_fast_cuda_kernel_free(self.raw) }
+    }
+}
+
+thread_local! {
+    static KERNELS: RefCell<HashMap<Key, Rc<Kernel>>> = RefCell::default();
+}
+
+fn kernel(key: Key, program: impl FnOnce() -> Program) -> Result<Rc<Kernel>, Exception> {
+    if let Some(known) = KERNELS.with_borrow(|kernels| kernels.get(&key).cloned()) {
+        return Ok(known);
+    }
+    let made = Rc::new(program().make()?);
+    KERNELS.with_borrow_mut(|kernels| kernels.insert(key, made.clone()));
+    Ok(made)
+}
+
+impl Program {
+    /// Everything that stands before the kernel, in a namespace of its own.
+    fn header(&self) -> String {
+        format!(
+            "namespace maquette {{\n{}{}}}\n",
+            self.constants, self.functions
+        )
+    }
+
+    fn make(&self) -> Result<Kernel, Exception> {
+        let text =
+            |text: &str| CString::new(text).map_err(|error| Exception::custom(error.to_string()));
+        let (name, header, body) = (text(self.name)?, text(&self.header())?, text(&self.body)?);
+        let inputs = Strings::new(self.inputs.iter().map(String::as_str))?;
+        let outputs = Strings::new(self.outputs.iter().copied())?;
+        // SAFETY: all strings live until the call returns; it copies them.
+        let raw = unsafe {
+            mlx_sys::mlx_fast_cuda_kernel_new(
+                name.as_ptr(),
+                inputs.0,
+                outputs.0,
+                body.as_ptr(),
+                header.as_ptr(),
+                true,
+                0,
+            )
+        };
+        match raw.ctx.is_null() {
+            true => Err(Exception::custom(format!(
+                "MLX refused the kernel `{}`",
+                self.name
+            ))),
+            false => Ok(Kernel { raw }),
+        }
+    }
+}
+
+/// How a kernel is run once.
+struct Launch<'a> {
+    outputs: &'a [(&'a [i32], Dtype)],
+    blocks: [i32; 3],
+    /// Of a block, all along the first axis.
+    threads: i32,
+}
+
+impl Kernel {
+    /// Adds the kernel to the graph. Inputs that are not row-major are copied
+    /// first.
+    fn launch(&self, inputs: &[&Array], launch: &Launch) -> Result<Vec<Array>, Exception> {
+        let [x, y, z] = launch.blocks;
+        let stream = Stream::thread_local_or_default();
+        // SAFETY: every handle is made, used and freed here; inputs outlive the
+        // call, which takes references of its own.
+        unsafe {
+            let config = mlx_sys::mlx_fast_cuda_kernel_config_new();
+            let mut status =
+                mlx_sys::mlx_fast_cuda_kernel_config_set_grid(config, x * launch.threads, y, z);
+            status |=
+                mlx_sys::mlx_fast_cuda_kernel_config_set_thread_group(config, launch.threads, 1, 1);
+            for (shape, dtype) in launch.outputs {
+                status |= mlx_sys::mlx_fast_cuda_kernel_config_add_output_arg(
+                    config,
+                    shape.as_ptr(),
+                    shape.len(),
+                    (*dtype).into(),
+                );
+            }
+            let handles: Vec<_> = inputs.iter().map(|array| array.as_ptr()).collect();
+            let given = mlx_sys::mlx_vector_array_new_data(handles.as_ptr(), handles.len());
+            let mut results = mlx_sys::mlx_vector_array_new();
+            status |= mlx_sys::mlx_fast_cuda_kernel_apply(
+                &mut results,
+                self.raw,
+                given,
+                config,
+                stream.as_ptr(),
+            );
+            let mut arrays = Vec::with_capacity(launch.outputs.len());
+            for index in 0..launch.outputs.len() {
+                let mut array = mlx_sys::mlx_array_new();
+                if status == 0 {
+                    status |= mlx_sys::mlx_vector_array_get(&mut array, results, index);
+                }
+                arrays.push(Array::from_ptr(array));
+            }
+            mlx_sys::mlx_vector_array_free(results);
+            mlx_sys::mlx_vector_array_free(given);
+            mlx_sys::mlx_fast_cuda_kernel_config_free(config);
+            match status {
+                0 => Ok(arrays),
+                _ => Err(Exception::custom("MLX refused to run a CUDA kernel")),
+            }
+        }
+    }
+}
+
+/// MLX's vector of strings.
+struct Strings(mlx_sys::mlx_vector_string);
+
+impl Strings {
+    fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, Exception> {
+        // SAFETY: the vector is freed by `drop`, once.
+        let strings = Self(unsafe { mlx_sys::mlx_vector_string_new() });
+        for text in texts {
+            let text = CString::new(text).map_err(|error| Exception::custom(error.to_string()))?;
+            // SAFETY: the vector is valid and copies the text.
+            unsafe { mlx_sys::mlx_vector_string_append_value(strings.0, text.as_ptr()) };
+        }
+        Ok(strings)
+    }
+}
+
+impl Drop for Strings {
+    fn drop(&mut self) {
+        // SAFETY: made by `new` and freed once.
+        unsafe { mlx_sys::mlx_vector_string_free(self.0) };
+    }
+}
+
+/// The C++ name of an element type that kernels are made for.
+fn type_name(dtype: Dtype) -> Option<&'static str> {
+    match dtype {
+        Dtype::Float32 => Some("float"),
+        Dtype::Float16 => Some("__half"),
+        Dtype::Bfloat16 => Some("__nv_bfloat16"),
+        _ => None,
+    }
+}

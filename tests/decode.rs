@@ -1,0 +1,215 @@
+//! Decoding row by row gives what one pass over the whole text gives: alone,
+//! among sequences of other lengths, beside prompts, across buffers that grow.
+//!
+//! On a GPU this holds Maquette's own kernels against MLX's. Random weights in
+//! shapes that take every way through them.
+
+use maquette::{
+    cache::KvCache,
+    models::{Input, Model, Rows, SequenceRows, Step, random},
+};
+use mlx_rs::Array;
+use serde_json::{Value, json};
+
+const VOCABULARY: u32 = 96;
+
+/// A model of two layers with random weights.
+fn model(
+    family: &str,
+    [heads, kv_heads, dim]: [usize; 3],
+    more: Value,
+    bits: Option<u32>,
+) -> Model {
+    let mut config = json!({
+        "model_type": family,
+        "hidden_size": 128,
+        "intermediate_size": 192,
+        "num_hidden_layers": 2,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": dim,
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": true,
+        "torch_dtype": "float32",
+    });
+    for (key, value) in more.as_object().expect("an object") {
+        config[key] = value.clone();
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, config.to_string()).expect("written");
+    random(&path, bits, &mut |_| {}).expect("a model")
+}
+
+fn text(seed: u32, length: usize) -> Vec<u32> {
+    let next = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some((*state >> 16) % VOCABULARY)
+    };
+    std::iter::repeat_n((), length)
+        .scan(seed, |state, ()| next(state))
+        .collect()
+}
+
+fn rows(logits: &Array) -> Vec<Vec<f32>> {
+    let all: Vec<f32> = logits.to_vec_cast().expect("numbers");
+    all.chunks(VOCABULARY as usize)
+        .map(<[f32]>::to_vec)
+        .collect()
+}
+
+/// Logits after every token, from one pass.
+fn in_one_pass(model: &Model, tokens: &[u32]) -> Vec<Vec<f32>> {
+    let mut kv = cache(model);
+    kv.admit(0, tokens, tokens.len()).expect("room");
+    let mut step = Step::tokens(0, tokens, 0);
+    step.logits = Rows::All;
+    rows(&model.forward(&step, &mut kv).expect("logits"))
+}
+
+fn cache(model: &Model) -> KvCache {
+    KvCache::new("test", model.kv_bytes_per_token() as u64, u64::MAX, 0)
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &[f32], wanted: &[f32], bound: f32) {
+    let largest = wanted.iter().fold(0f32, |most, x| most.max(x.abs()));
+    for (a, b) in got.iter().zip(wanted) {
+        assert!(
+            (a - b).abs() <= bound * largest,
+            "{what}: {a} is not {b} (largest {largest})"
+        );
+    }
+}
+
+/// Sequences that begin with prompts of `prompts` tokens and go on together,
+/// one of them with a prompt that arrives later, in chunks.
+fn check(model: &Model, prompts: &[usize], steps: usize, bound: f32) {
+    let late = 90;
+    let texts: Vec<Vec<u32>> = prompts
+        .iter()
+        .enumerate()
+        .map(|(i, prompt)| text(i as u32 + 1, prompt + steps))
+        .collect();
+    let late_text = text(99, late);
+    let wanted: Vec<_> = texts.iter().map(|text| in_one_pass(model, text)).collect();
+    let late_wanted = in_one_pass(model, &late_text);
+    let mut kv = cache(model);
+    for (sequence, (text, prompt)) in texts.iter().zip(prompts).enumerate() {
+        kv.admit(sequence, &text[..*prompt], *prompt).expect("room");
+        let step = Step::tokens(sequence, &text[..*prompt], 0);
+        let got = rows(&model.forward(&step, &mut kv).expect("logits"));
+        assert_close("prompt", &got[0], &wanted[sequence][prompt - 1], bound);
+    }
+    let newcomer = prompts.len();
+    kv.admit(newcomer, &late_text, late).expect("room");
+    for number in 0..steps {
+        let mut tokens: Vec<u32> = texts
+            .iter()
+            .zip(prompts)
+            .map(|(t, p)| t[p + number])
+            .collect();
+        let mut parts: Vec<SequenceRows> = prompts
+            .iter()
+            .enumerate()
+            .map(|(sequence, prompt)| SequenceRows {
+                sequence,
+                rows: 1,
+                position: (prompt + number) as i32,
+            })
+            .collect();
+        // The newcomer's prompt comes in three chunks, from the third step on.
+        let chunk = number.checked_sub(2).filter(|chunk| *chunk < 3);
+        if let Some(chunk) = chunk {
+            let from = chunk * late / 3;
+            tokens.extend(&late_text[from..(chunk + 1) * late / 3]);
+            parts.push(SequenceRows {
+                sequence: newcomer,
+                rows: late / 3,
+                position: from as i32,
+            });
+        }
+        let step = Step {
+            input: Input::Tokens(Array::from_slice(&tokens, &[tokens.len() as i32])),
+            sequences: parts,
+            logits: Rows::Last,
+        };
+        let got = rows(&model.forward(&step, &mut kv).expect("logits"));
+        for (sequence, prompt) in prompts.iter().enumerate() {
+            let what = format!("sequence {sequence}, step {number}");
+            assert_close(
+                &what,
+                &got[sequence],
+                &wanted[sequence][prompt + number],
+                bound,
+            );
+        }
+        if let Some(chunk) = chunk {
+            let end = (chunk + 1) * late / 3 - 1;
+            assert_close("newcomer", &got[newcomer], &late_wanted[end], bound);
+        }
+    }
+}
+
+#[test]
+fn one_sequence() {
+    let model = model("qwen3", [4, 2, 64], json!({}), None);
+    // Across the border at which buffers grow.
+    check(&model, &[250], 12, 1e-4);
+    check(&model, &[1], 6, 1e-4);
+}
+
+#[test]
+fn several_lengths_together() {
+    let model = model("qwen3", [8, 2, 128], json!({}), None);
+    check(&model, &[300, 7, 64, 129, 255], 8, 1e-4);
+}
+
+#[test]
+fn many_sequences() {
+    let model = model("llama", [4, 4, 64], json!({}), None);
+    let prompts: Vec<usize> = (0..70).map(|i| 3 + i * 2).collect();
+    check(&model, &prompts, 6, 1e-4);
+}
+
+#[test]
+fn a_sliding_window() {
+    let window = json!({"sliding_window": 40});
+    let model = model("mistral", [6, 2, 64], window, None);
+    check(&model, &[100, 30, 39, 41], 6, 1e-4);
+}
+
+#[test]
+fn scaled_rotations_and_wide_heads() {
+    let scaling = json!({"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 64}});
+    let model = model("llama", [7, 1, 256], scaling, None);
+    check(&model, &[200, 70, 3], 5, 1e-4);
+}
+
+#[test]
+fn packed_weights() {
+    for sequences in [1, 2, 3, 7, 8, 9] {
+        let model = model("qwen3", [4, 2, 64], json!({}), Some(8));
+        let prompts: Vec<usize> = (0..sequences).map(|i| 20 + 11 * i).collect();
+        check(&model, &prompts, 5, 1e-4);
+    }
+}
+
+#[test]
+fn heads_without_a_kernel_of_their_own() {
+    let model = model("llama", [4, 2, 32], json!({}), None);
+    check(&model, &[50, 20], 5, 1e-4);
+}
+
+#[test]
+fn half_precision() {
+    for dtype in ["float16", "bfloat16"] {
+        let model = model("qwen3", [8, 4, 128], json!({"torch_dtype": dtype}), None);
+        // A few steps of the type's own rounding.
+        check(&model, &[130, 40, 5], 5, 0.06);
+    }
+}

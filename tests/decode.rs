@@ -5,7 +5,7 @@
 //! shapes that take every way through them.
 
 use maquette::{
-    cache::KvCache,
+    cache::{CacheOptions, KvCache},
     models::{Input, Model, Rows, SequenceRows, Step, random},
 };
 use mlx_rs::Array;
@@ -71,7 +71,12 @@ fn in_one_pass(model: &Model, tokens: &[u32]) -> Vec<Vec<f32>> {
 }
 
 fn cache(model: &Model) -> KvCache {
-    KvCache::new("test", model.kv_bytes_per_token() as u64, u64::MAX, 0)
+    KvCache::new(CacheOptions {
+        fingerprint: "test".into(),
+        bytes_per_token: model.kv_bytes_per_token() as u64,
+        limit: u64::MAX,
+        kept_limit: 0,
+    })
 }
 
 #[track_caller]

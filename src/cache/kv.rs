@@ -1,18 +1,27 @@
-//! The KV cache of one model: running sequences and those kept for later,
-//! under one limit of bytes.
+//! The KV cache of one model: running sequences, those that have just ended,
+//! and sealed pages, under one limit of bytes.
+//!
+//! A running sequence computes in a tail of its own. When its prompt is
+//! computed, and when it ends, its tokens become pages, whose content stays in
+//! the tail: nothing is copied. The latest tails stay as they are (`hot`), so
+//! that the next turn of a chat goes on in place; older ones are cut up into
+//! pages with buffers of their own. A prompt that begins as pages do gets a
+//! tail gathered from them.
 //!
 //! Not responsible for which sequences run, or for tokens that a sequence has
 //! not computed yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use mlx_rs::{Array, error::Exception};
 
 use super::{
-    KvStore, PageHash,
+    CacheCounters, KvStore, PageHash,
+    counters::PrefixCounters,
+    holder::{Holder, Running},
     page::{PAGE_TOKENS, pages},
-    prefix::PrefixIndex,
-    tail::{GROWTH, RowForm, Tail},
+    pages::{HolderId, PageStore, Place, Walk},
+    tail::{GROWTH, Piece, RowForm, Tail},
 };
 
 /// Why a sequence cannot be taken in.
@@ -26,65 +35,53 @@ pub enum CacheError {
     Mlx(#[from] Exception),
 }
 
-/// What the cache holds now, and what it has done since it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheCounters {
-    /// Bytes of running and of kept sequences.
-    pub running_bytes: u64,
-    pub kept_bytes: u64,
-    /// Pages of running and of kept sequences, and how many more would fit.
-    pub used: usize,
-    pub kept: usize,
-    pub free: usize,
-    /// Kept pages given up for others.
-    pub evicted: u64,
-    pub hits: u64,
-    pub misses: u64,
+/// What a cache is made for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CacheOptions {
+    /// Covers everything about the model that changes keys and values.
+    pub fingerprint: String,
+    /// What a token needs in all layers together.
+    pub bytes_per_token: u64,
+    /// Bytes of running and ended sequences and pages together.
+    pub limit: u64,
+    /// Bytes of ended sequences and pages. The sequence that ended last may
+    /// hold more.
+    pub kept_limit: u64,
 }
 
-/// A kept sequence is handed over whole if at most this many of its tokens go
-/// to waste by it; otherwise what agrees is copied and the rest stays.
-const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
-
-/// A running sequence and the bytes promised to it, allocated or not.
-#[derive(Debug)]
-struct Running {
-    tail: Tail,
-    promised: u64,
-}
-
-impl Running {
-    fn bytes(&self) -> u64 {
-        self.tail.bytes().max(self.promised)
-    }
-}
+/// An ended sequence goes on in place if at most this many of its tokens go to
+/// waste by it; otherwise what agrees is gathered.
+pub(super) const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
+/// Ended sequences that are kept whole: the turns of as many chats go on
+/// without a copy, at the price of their tails' unused room.
+pub(super) const HOT: usize = 4;
 
 #[derive(Debug)]
 pub struct KvCache {
-    running: HashMap<usize, Running>,
-    kept: PrefixIndex<Tail>,
+    pub(super) running: HashMap<usize, Running>,
+    /// Latest last.
+    pub(super) hot: VecDeque<Holder>,
+    pub(super) pages: PageStore,
     bytes_per_token: u64,
-    /// For running and kept sequences together, and for kept ones alone.
-    limit: u64,
-    kept_limit: u64,
-    evicted: u64,
-    hits: u64,
-    misses: u64,
+    pub(super) limit: u64,
+    pub(super) kept_limit: u64,
+    holders: u64,
+    pub(super) evicted: u64,
+    prefix: PrefixCounters,
 }
 
 impl KvCache {
-    /// A cache for the model that `fingerprint` names, all of whose layers
-    /// need `bytes_per_token` for a token.
-    pub fn new(fingerprint: &str, bytes_per_token: u64, limit: u64, kept_limit: u64) -> Self {
+    pub fn new(options: CacheOptions) -> Self {
         Self {
             running: HashMap::new(),
-            kept: PrefixIndex::new(PageHash::root(fingerprint, "")),
-            bytes_per_token: bytes_per_token.max(1),
-            limit,
-            kept_limit: kept_limit.min(limit),
+            hot: VecDeque::new(),
+            pages: PageStore::new(PageHash::root(&options.fingerprint, "plain", "")),
+            bytes_per_token: options.bytes_per_token.max(1),
+            limit: options.limit,
+            kept_limit: options.kept_limit.min(options.limit),
+            holders: 0,
             evicted: 0,
-            hits: 0,
-            misses: 0,
+            prefix: PrefixCounters::default(),
         }
     }
 
@@ -102,8 +99,8 @@ impl KvCache {
     /// always left, for its logits.
     ///
     /// # Errors
-    /// [`CacheError::Full`] when running sequences leave too little; kept
-    /// ones make room.
+    /// [`CacheError::Full`] when running sequences leave too little; what is
+    /// kept makes room.
     pub fn admit(
         &mut self,
         sequence: usize,
@@ -111,49 +108,131 @@ impl KvCache {
         expected: usize,
     ) -> Result<usize, CacheError> {
         let expected = expected.max(prompt.len());
-        let needed = self.bytes_for(expected);
-        let used = self.running_bytes();
-        if used + needed > self.limit {
+        let promised = self.bytes_for(expected);
+        self.check_room(promised)?;
+        let wanted = &prompt[..prompt.len().saturating_sub(1)];
+        let walk = self.pages.walk(wanted);
+        let holder = match self.continued(wanted, walk.tokens()) {
+            Some((at, common)) => self.take_over(at, common, expected),
+            None => self.gather(&walk, promised, expected)?,
+        };
+        let cached = holder.tail.length();
+        self.prefix.count(cached, 0, walk.end);
+        self.running.insert(sequence, Running { holder, promised });
+        self.make_room(self.limit, &[]);
+        Ok(cached)
+    }
+
+    fn check_room(&self, needed: u64) -> Result<(), CacheError> {
+        let (used, limit) = (self.running_bytes(), self.limit);
+        if used.saturating_add(needed) > limit {
             return Err(CacheError::Full {
                 needed,
                 used,
-                limit: self.limit,
+                limit,
             });
         }
-        let wanted = &prompt[..prompt.len().saturating_sub(1)];
-        let found = self.kept.find(wanted);
-        let tail = match found {
-            Some(found) if found.length - found.common <= TAKE_OVER_WASTE => {
-                let mut tail = self.kept.remove(found.entry).map(|(_, tail)| tail);
-                if let Some(tail) = &mut tail {
-                    tail.truncate(found.common);
-                    tail.reserve(expected);
-                }
-                tail
-            }
-            Some(found) => {
-                self.evict_until(self.limit.saturating_sub(needed), Some(found.entry));
-                let tail = self.kept.content(found.entry);
-                tail.map(|tail| tail.copy(found.common, expected))
-                    .transpose()?
-            }
-            None => None,
+        Ok(())
+    }
+
+    /// The ended sequence that `wanted` goes on from, if none of the pages is
+    /// worth more, and the tokens in common.
+    fn continued(&self, wanted: &[u32], in_pages: usize) -> Option<(usize, usize)> {
+        let common = |holder: &Holder| {
+            let pairs = holder.tokens.iter().zip(wanted);
+            pairs.take_while(|(a, b)| a == b).count()
         };
-        let tail = match tail {
-            Some(tail) => {
-                self.hits += 1;
-                tail
-            }
-            None => {
-                self.misses += 1;
-                Tail::new(expected)
-            }
+        let best = self.hot.iter().enumerate();
+        best.map(|(at, holder)| (at, common(holder)))
+            .filter(|(at, common)| {
+                let waste = self.hot[*at].tokens.len() - common;
+                *common > 0 && *common >= in_pages && waste <= TAKE_OVER_WASTE
+            })
+            .max_by_key(|(at, common)| (*common, *at))
+    }
+
+    /// Lets an ended sequence go on after its first `common` tokens.
+    fn take_over(&mut self, at: usize, common: usize, expected: usize) -> Holder {
+        let mut holder = self.hot.remove(at).unwrap_or_default();
+        let whole = common == holder.tokens.len();
+        let kept = if whole {
+            holder.path.len()
+        } else {
+            common / PAGE_TOKENS
         };
-        let cached = tail.length();
-        let promised = needed;
-        self.running.insert(sequence, Running { tail, promised });
-        self.evict_until(self.limit, None);
-        Ok(cached)
+        self.vacate(&mut holder, kept, false);
+        holder.tokens = Vec::new();
+        holder.tail.truncate(common);
+        holder.tail.reserve(expected);
+        // Its last page may have become the beginning of another.
+        holder.path.retain(|page| self.pages.contains(*page));
+        for page in &holder.path {
+            self.pages.refer(*page);
+        }
+        holder
+    }
+
+    /// A tail of the pages that were found, or an empty one.
+    fn gather(
+        &mut self,
+        walk: &Walk,
+        promised: u64,
+        expected: usize,
+    ) -> Result<Holder, CacheError> {
+        self.holders += 1;
+        let mut holder = Holder::new(HolderId(self.holders), Tail::new(expected));
+        if walk.tokens() == 0 {
+            return Ok(holder);
+        }
+        let partial = walk.partial.iter().map(|(page, _)| page);
+        let sources: Vec<_> = walk.path.iter().chain(partial).copied().collect();
+        sources.iter().for_each(|page| self.pages.refer(*page));
+        let kept: Vec<HolderId> = sources.iter().filter_map(|p| self.place_of(*p)).collect();
+        self.make_room(self.limit.saturating_sub(promised), &kept);
+        let gathered = Tail::gather(&self.pieces(walk), expected);
+        match &gathered {
+            Ok(_) => walk
+                .partial
+                .iter()
+                .for_each(|(p, _)| self.pages.release(*p)),
+            Err(_) => sources.iter().for_each(|page| self.pages.release(*page)),
+        }
+        holder.tail = gathered?;
+        holder.path = walk.path.clone();
+        Ok(holder)
+    }
+
+    /// The pages of a walk, those that lie in one tail in one piece.
+    fn pieces(&self, walk: &Walk) -> Vec<Piece<'_>> {
+        let full = walk.path.iter().map(|page| (*page, PAGE_TOKENS));
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (at, (page, count)) in full.chain(walk.partial).enumerate() {
+            let start = at * PAGE_TOKENS;
+            match self.pages.get(page).map(|page| &page.place) {
+                None => return Vec::new(),
+                Some(Place::Own(content)) => pieces.push(Piece::Page(content, count)),
+                Some(Place::In(id)) => match (self.tail(*id), pieces.last_mut()) {
+                    (None, _) => return Vec::new(),
+                    (Some(tail), Some(Piece::Tail(last, range)))
+                        if std::ptr::eq(*last, tail) && range.end == start =>
+                    {
+                        range.end += count;
+                    }
+                    (Some(tail), _) => pieces.push(Piece::Tail(tail, start..start + count)),
+                },
+            }
+        }
+        pieces
+    }
+
+    /// Makes pages of the first tokens of a running sequence, all of which it
+    /// has computed: other prompts may begin with them from now on.
+    pub fn seal(&mut self, sequence: usize, tokens: &[u32]) {
+        if let Some(mut running) = self.running.remove(&sequence) {
+            let length = running.holder.tail.length().min(tokens.len());
+            self.register(&mut running.holder, &tokens[..length]);
+            self.running.insert(sequence, running);
+        }
     }
 
     /// Makes room for `tokens` tokens of a running sequence that outgrows what
@@ -168,86 +247,80 @@ impl KvCache {
         if needed == 0 {
             return Ok(());
         }
-        let used = self.running_bytes();
-        if used + needed > self.limit {
-            return Err(CacheError::Full {
-                needed,
-                used,
-                limit: self.limit,
-            });
-        }
+        self.check_room(needed)?;
         if let Some(running) = self.running.get_mut(&sequence) {
             running.promised = total;
         }
-        self.evict_until(self.limit, None);
+        self.make_room(self.limit, &[]);
         Ok(())
     }
 
     /// Ends a running sequence. With `tokens`, those whose keys and values it
     /// has, it is kept for later prompts as far as the limit allows.
     pub fn release(&mut self, sequence: usize, tokens: Option<&[u32]>) {
-        let (Some(Running { mut tail, .. }), Some(tokens)) =
-            (self.running.remove(&sequence), tokens)
-        else {
+        let Some(Running { mut holder, .. }) = self.running.remove(&sequence) else {
             return;
         };
-        let length = tail.length().min(tokens.len());
-        if length == 0 || tail.bytes() > self.kept_limit {
+        let length = tokens.map_or(0, |tokens| tokens.len().min(holder.tail.length()));
+        let tokens = tokens.map_or(&[][..], |tokens| &tokens[..length]);
+        self.register(&mut holder, tokens);
+        for page in &holder.path {
+            self.pages.release(*page);
+        }
+        if length == 0 {
+            self.vacate(&mut holder, 0, false);
             return;
         }
-        tail.truncate(length);
-        self.kept.insert(tokens[..length].to_vec(), tail);
-        while self.kept_bytes() > self.kept_limit {
-            self.evict_one(None);
+        holder.tail.truncate(length);
+        holder.tokens = tokens.to_vec();
+        holder.used = self.pages.tick();
+        self.hot.push_back(holder);
+        if self.hot.len() > HOT {
+            self.cool(0);
+        }
+        self.make_room(self.limit, &[]);
+    }
+
+    /// Forgets everything but the running sequences' own tails.
+    pub fn clear(&mut self) {
+        self.hot.clear();
+        self.pages.clear();
+        for running in self.running.values_mut() {
+            running.holder.path.clear();
         }
     }
 
-    /// Forgets all kept sequences.
-    pub fn clear(&mut self) {
-        while self.evict_one(None) {}
+    fn tail_of(&mut self, sequence: usize) -> Result<&mut Tail, Exception> {
+        let running = self.running.get_mut(&sequence);
+        running
+            .map(|running| &mut running.holder.tail)
+            .ok_or_else(|| {
+                Exception::custom(format!("the cache does not know sequence {sequence}"))
+            })
     }
 
     /// Everything of `sequence` that is not computed yet hangs on these.
     pub fn arrays(&self, sequence: usize) -> impl Iterator<Item = &Array> {
         let running = self.running.get(&sequence).into_iter();
-        running.flat_map(|running| running.tail.arrays())
+        running.flat_map(|running| running.holder.tail.arrays())
     }
 
     pub fn counters(&self) -> CacheCounters {
         let (running_bytes, kept_bytes) = (self.running_bytes(), self.kept_bytes());
         let page_bytes = self.bytes_per_token * PAGE_TOKENS as u64;
         let running = self.running.values();
+        let hot: usize = self.hot.iter().map(|hot| pages(hot.tokens.len())).sum();
         CacheCounters {
             running_bytes,
             kept_bytes,
-            used: running.map(|running| pages(running.tail.length())).sum(),
-            kept: self.kept.iter().map(|(_, tokens)| pages(tokens)).sum(),
+            used: running
+                .map(|running| pages(running.holder.tail.length()))
+                .sum(),
+            kept: self.pages.owned().1 + hot,
             free: (self.limit.saturating_sub(running_bytes + kept_bytes) / page_bytes) as usize,
             evicted: self.evicted,
-            hits: self.hits,
-            misses: self.misses,
+            prefix: self.prefix,
         }
-    }
-
-    fn running_bytes(&self) -> u64 {
-        self.running.values().map(Running::bytes).sum()
-    }
-
-    fn kept_bytes(&self) -> u64 {
-        self.kept.iter().map(|(tail, _)| tail.bytes()).sum()
-    }
-
-    /// Gives up kept sequences until at most `bytes` are in use.
-    fn evict_until(&mut self, bytes: u64, keep: Option<super::prefix::EntryId>) {
-        while self.running_bytes() + self.kept_bytes() > bytes && self.evict_one(keep) {}
-    }
-
-    fn evict_one(&mut self, keep: Option<super::prefix::EntryId>) -> bool {
-        let evicted = self.kept.evict(keep);
-        self.evicted += evicted
-            .as_ref()
-            .map_or(0, |(tokens, _)| pages(tokens.len()) as u64);
-        evicted.is_some()
     }
 }
 
@@ -259,7 +332,7 @@ impl KvStore for KvCache {
         keys: Array,
         values: Array,
     ) -> Result<(Array, Array), Exception> {
-        self.tail(sequence)?.append(layer, &keys, &values)
+        self.tail_of(sequence)?.append(layer, &keys, &values)
     }
 
     fn place(
@@ -268,113 +341,6 @@ impl KvStore for KvCache {
         layer: usize,
         form: RowForm,
     ) -> Result<Option<(Array, Array)>, Exception> {
-        self.tail(sequence)?.place(layer, form).map(Some)
-    }
-}
-
-impl KvCache {
-    fn tail(&mut self, sequence: usize) -> Result<&mut Tail, Exception> {
-        let running = self.running.get_mut(&sequence);
-        running.map(|running| &mut running.tail).ok_or_else(|| {
-            Exception::custom(format!("the cache does not know sequence {sequence}"))
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One layer, one head of width 1: 8 bytes a token.
-    fn cache(limit_tokens: u64) -> KvCache {
-        KvCache::new("m", 8, limit_tokens * 8, limit_tokens * 8)
-    }
-
-    fn compute(cache: &mut KvCache, sequence: usize, tokens: &[u32]) -> Vec<u32> {
-        let data: Vec<f32> = tokens.iter().map(|t| *t as f32).collect();
-        let rows = Array::from_slice(&data, &[1, 1, tokens.len() as i32, 1]);
-        let (keys, _) = cache.update(sequence, 0, rows.clone(), rows).unwrap();
-        keys.to_vec_cast().unwrap()
-    }
-
-    fn run(cache: &mut KvCache, sequence: usize, prompt: &[u32]) -> usize {
-        let cached = cache.admit(sequence, prompt, prompt.len()).unwrap();
-        let all = compute(cache, sequence, &prompt[cached..]);
-        assert_eq!(all, prompt, "the cached part is not the prompt's");
-        cached
-    }
-
-    fn tokens(count: u32) -> Vec<u32> {
-        (0..count).collect()
-    }
-
-    #[test]
-    fn the_next_turn_computes_only_its_new_part() {
-        let mut cache = cache(10_000);
-        assert_eq!(run(&mut cache, 1, &tokens(100)), 0);
-        cache.release(1, Some(&tokens(100)));
-        assert_eq!(run(&mut cache, 2, &tokens(150)), 100);
-        cache.release(2, Some(&tokens(150)));
-        // The same prompt again: one token is left to compute.
-        assert_eq!(run(&mut cache, 3, &tokens(150)), 149);
-        let counters = cache.counters();
-        assert_eq!((counters.hits, counters.misses), (2, 1));
-        assert_eq!((counters.used, counters.kept), (3, 0));
-    }
-
-    #[test]
-    fn a_branch_copies_and_leaves_the_trunk() {
-        let mut cache = cache(10_000);
-        run(&mut cache, 1, &tokens(400));
-        cache.release(1, Some(&tokens(400)));
-        let mut branch = tokens(300);
-        branch[200] = 7777;
-        assert_eq!(run(&mut cache, 2, &branch), 200);
-        assert_eq!(run(&mut cache, 3, &tokens(401)), 400);
-    }
-
-    #[test]
-    fn old_sequences_make_room_and_running_ones_do_not() {
-        let mut cache = cache(512);
-        run(&mut cache, 1, &tokens(100));
-        cache.release(1, Some(&tokens(100)));
-        let other: Vec<u32> = (500..600).collect();
-        run(&mut cache, 2, &other);
-        assert_eq!(cache.counters().kept, 2);
-        let third: Vec<u32> = (900..1000).collect();
-        run(&mut cache, 3, &third);
-        assert_eq!((cache.counters().kept, cache.counters().evicted), (0, 2));
-        let error = cache.admit(4, &tokens(10), 10).unwrap_err();
-        assert!(matches!(
-            error,
-            CacheError::Full {
-                needed: 2048,
-                used: 4096,
-                limit: 4096
-            }
-        ));
-        assert!(cache.grow(3, 300).is_err());
-        cache.release(2, None);
-        assert!(cache.grow(3, 300).is_ok());
-        assert!(cache.admit(4, &tokens(10), 10).is_err());
-        cache.release(3, None);
-        assert_eq!(cache.admit(4, &tokens(10), 10).unwrap(), 0);
-    }
-
-    #[test]
-    fn all_memory_comes_back() {
-        let mut cache = cache(1024);
-        for sequence in 0..4 {
-            run(&mut cache, sequence, &tokens(50 + sequence as u32));
-        }
-        for sequence in 0..4 {
-            cache.release(sequence, (sequence % 2 == 0).then_some(&tokens(50)));
-        }
-        cache.clear();
-        let counters = cache.counters();
-        assert_eq!((counters.running_bytes, counters.kept_bytes), (0, 0));
-        assert_eq!(counters.free, 1024 / PAGE_TOKENS);
-        let rows = Array::from_slice(&[0f32], &[1, 1, 1, 1]);
-        assert!(cache.update(0, 0, rows.clone(), rows).is_err());
+        self.tail_of(sequence)?.place(layer, form).map(Some)
     }
 }

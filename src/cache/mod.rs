@@ -2,15 +2,26 @@
 //!
 //! Models write through [`KvStore`] and know nothing of how the store keeps
 //! its memory. [`KvCache`] is the store: one growing tail of keys and values
-//! a sequence (`tail`), and sequences that have ended, kept for prompts that
-//! begin alike (`prefix`). Memory is counted in pages (`page`).
+//! a sequence (`tail`), whose tokens become sealed pages of 64 (`pages`) that
+//! prompts with the same beginning share (`holder` says where a page's content
+//! lies at which time).
 
+mod content;
+mod counters;
+mod holder;
 pub mod kv;
 pub mod page;
-pub mod prefix;
+mod pages;
 pub mod store;
 pub mod tail;
 
-pub use kv::{CacheCounters, CacheError, KvCache};
+#[cfg(test)]
+mod kv_tests;
+#[cfg(test)]
+mod model_tests;
+
+pub use content::PageContent;
+pub use counters::{CacheCounters, PrefixCounters};
+pub use kv::{CacheError, CacheOptions, KvCache};
 pub use page::{PAGE_TOKENS, PageHash};
 pub use store::KvStore;

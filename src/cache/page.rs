@@ -17,12 +17,14 @@ pub struct PageHash(pub [u8; 16]);
 
 impl PageHash {
     /// The parent of first pages. `fingerprint` covers everything about the
-    /// model that changes keys and values, `salt` keeps users apart.
-    pub fn root(fingerprint: &str, salt: &str) -> Self {
+    /// model that changes keys and values, `mode` is how they are kept, `salt`
+    /// keeps users apart.
+    pub fn root(fingerprint: &str, mode: &str, salt: &str) -> Self {
         let mut hasher = Sha256::new();
-        hasher.update((fingerprint.len() as u64).to_le_bytes());
-        hasher.update(fingerprint);
-        hasher.update(salt);
+        for part in [fingerprint, mode, salt] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
         Self::take(hasher)
     }
 
@@ -36,19 +38,17 @@ impl PageHash {
         Self::take(hasher)
     }
 
-    /// The hashes of all full pages of `tokens`, in order.
-    pub fn chain(self, tokens: &[u32]) -> impl Iterator<Item = Self> {
-        tokens.chunks_exact(PAGE_TOKENS).scan(self, |parent, page| {
-            *parent = parent.child(page);
-            Some(*parent)
-        })
-    }
-
     /// 128 bits are plenty: no one gains by making two prompts collide.
     fn take(hasher: Sha256) -> Self {
         let mut hash = [0; 16];
         hash.copy_from_slice(&hasher.finalize()[..16]);
         Self(hash)
+    }
+}
+
+impl std::fmt::Display for PageHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -58,20 +58,30 @@ mod tests {
 
     #[test]
     fn a_hash_covers_everything_before_it() {
-        let tokens: Vec<u32> = (0..200).collect();
-        let root = PageHash::root("model", "");
-        let chain: Vec<_> = root.chain(&tokens).collect();
-        assert_eq!(chain.len(), 3);
+        let tokens: Vec<u32> = (0..192).collect();
+        let root = PageHash::root("model", "plain", "");
+        let chain = |tokens: &[u32]| {
+            let mut hash = root;
+            let pages = tokens.chunks(PAGE_TOKENS);
+            let next = |page| {
+                hash = hash.child(page);
+                hash
+            };
+            pages.map(next).collect::<Vec<_>>()
+        };
+        let hashes = chain(&tokens);
         let mut other = tokens.clone();
         other[0] = 7;
-        let changed: Vec<_> = root.chain(&other).collect();
-        assert!(chain.iter().zip(&changed).all(|(a, b)| a != b));
+        let changed = chain(&other);
+        assert!(hashes.iter().zip(&changed).all(|(a, b)| a != b));
         other = tokens.clone();
         other[130] = 7;
-        let changed: Vec<_> = root.chain(&other).collect();
-        assert_eq!(chain[..2], changed[..2]);
-        assert_ne!(chain[2], changed[2]);
-        assert_ne!(root, PageHash::root("model", "salt"));
-        assert_ne!(PageHash::root("ab", "c"), PageHash::root("a", "bc"));
+        let changed = chain(&other);
+        assert_eq!(hashes[..2], changed[..2]);
+        assert_ne!(hashes[2], changed[2]);
+        assert_ne!(root, PageHash::root("model", "plain", "salt"));
+        assert_ne!(root, PageHash::root("model", "affine 8", ""));
+        assert_ne!(PageHash::root("ab", "c", ""), PageHash::root("a", "bc", ""));
+        assert_eq!(root.to_string().len(), 32);
     }
 }

@@ -3,12 +3,17 @@
 //! Rows are written in place where the device allows it. Invariant: what lies
 //! behind `length` is garbage, so cutting a sequence short is free.
 
+use std::ops::Range;
+
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
+use super::content::PageContent;
 use crate::mlx;
 
 /// Buffers grow by this many tokens.
 pub const GROWTH: usize = 256;
+/// Bytes of pages that are copied at once: few waits, little memory twice.
+const AT_ONCE: usize = 64 << 20;
 
 /// Heads, their width, and the type of a token's keys or values in a layer.
 pub type RowForm = ([i32; 2], Dtype);
@@ -19,6 +24,62 @@ struct Layer {
     keys: Array,
     values: Array,
     length: usize,
+}
+
+impl Layer {
+    fn cut(&self, range: &Range<usize>) -> Result<[Array; 2], Exception> {
+        let cut = |array| {
+            let part = mlx::Part {
+                array,
+                start: range.start,
+                count: range.len(),
+            };
+            mlx::join_rows(&[part], range.len())
+        };
+        Ok([cut(&self.keys)?, cut(&self.values)?])
+    }
+}
+
+/// Tokens whose keys and values are computed, to make a tail of.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// The first tokens of a page.
+    Page(&'a PageContent, usize),
+    /// Tokens of another tail.
+    Tail(&'a Tail, Range<usize>),
+}
+
+impl Piece<'_> {
+    fn tokens(&self) -> usize {
+        match self {
+            Self::Page(_, tokens) => *tokens,
+            Self::Tail(_, range) => range.len(),
+        }
+    }
+
+    fn layers(&self) -> usize {
+        match self {
+            Self::Page(page, _) => page.layers.len(),
+            Self::Tail(tail, _) => tail.layers.len(),
+        }
+    }
+
+    /// Keys (0) or values (1) of a layer.
+    fn part(&self, layer: usize, which: usize) -> Option<mlx::Part<'_>> {
+        let (array, start) = match self {
+            Self::Page(page, _) => (&page.layers.get(layer)?.as_ref()?[which], 0),
+            Self::Tail(tail, range) => {
+                let layer = tail.layers.get(layer)?.as_ref()?;
+                ([&layer.keys, &layer.values][which], range.start)
+            }
+        };
+        let count = self.tokens();
+        Some(mlx::Part {
+            array,
+            start,
+            count,
+        })
+    }
 }
 
 /// Keys and values of a sequence, layer by layer.
@@ -130,30 +191,73 @@ impl Tail {
         Ok((start, keys, values))
     }
 
-    /// A copy of the first `length` tokens with buffers of its own, computed
-    /// before it is returned: a lazy copy could see later writes in place.
-    pub fn copy(&self, length: usize, reserve: usize) -> Result<Self, Exception> {
+    /// A tail of all `pieces` one after the other, computed before it is
+    /// returned: a lazy copy could see later writes in place.
+    ///
+    /// # Errors
+    /// When the pieces are not of one model.
+    pub fn gather(pieces: &[Piece], reserve: usize) -> Result<Self, Exception> {
+        let length = pieces.iter().map(Piece::tokens).sum::<usize>();
         let capacity = length.max(reserve).next_multiple_of(GROWTH);
-        let copy = |buffer: &Array| {
-            let part = head(buffer, length)?;
-            let like = ([part.dim(1), part.dim(3)], part.dtype());
-            let rest = empty(like, capacity - length)?;
-            ops::concatenate(&[&part, &rest], 2)
+        let layers = pieces.iter().map(Piece::layers).max().unwrap_or(0);
+        let join = |layer: usize, which: usize| -> Result<Option<Array>, Exception> {
+            let parts: Option<Vec<mlx::Part>> = pieces
+                .iter()
+                .map(|piece| piece.part(layer, which))
+                .collect();
+            parts
+                .map(|parts| mlx::join_rows(&parts, capacity))
+                .transpose()
         };
-        let layers = self.layers.iter().map(|layer| {
-            let Some(layer) = layer else { return Ok(None) };
-            Ok(Some(Layer {
-                keys: copy(&layer.keys)?,
-                values: copy(&layer.values)?,
-                length: layer.length.min(length),
+        let layer = |layer: usize| -> Result<Option<Layer>, Exception> {
+            let (keys, values) = (join(layer, 0)?, join(layer, 1)?);
+            Ok(keys.zip(values).map(|(keys, values)| Layer {
+                keys,
+                values,
+                length,
             }))
-        });
-        let copied = Self {
-            layers: layers.collect::<Result<_, Exception>>()?,
+        };
+        let gathered = Self {
+            layers: (0..layers).map(layer).collect::<Result<_, _>>()?,
             reserve,
         };
-        mlx_rs::transforms::eval(copied.arrays())?;
-        Ok(copied)
+        if gathered.length() != length {
+            return Err(Exception::custom("the pages are not of one model"));
+        }
+        mlx_rs::transforms::eval(gathered.arrays())?;
+        Ok(gathered)
+    }
+
+    /// Copies of the tokens of each range. Computed some layers at a time; a
+    /// layer that was copied is given up if `consume`.
+    pub fn cut(
+        &mut self,
+        ranges: &[Range<usize>],
+        consume: bool,
+    ) -> Result<Vec<PageContent>, Exception> {
+        let mut pages = vec![PageContent::default(); ranges.len()];
+        let (mut lazy, mut done) = (0, 0);
+        for at in 0..self.layers.len() {
+            for (page, range) in pages.iter_mut().zip(ranges) {
+                let layer = self.layers[at].as_ref();
+                page.layers
+                    .push(layer.map(|layer| layer.cut(range)).transpose()?);
+                lazy += page.layers[at]
+                    .iter()
+                    .flatten()
+                    .map(Array::nbytes)
+                    .sum::<usize>();
+            }
+            if lazy >= AT_ONCE || at + 1 == self.layers.len() {
+                let new = pages.iter().flat_map(|page| &page.layers[done..]);
+                mlx_rs::transforms::eval(new.flatten().flatten())?;
+                if consume {
+                    self.layers[done..=at].fill(None);
+                }
+                (lazy, done) = (0, at + 1);
+            }
+        }
+        Ok(pages)
     }
 
     /// All buffers: evaluating them computes everything appended so far.
@@ -226,15 +330,42 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_independent() {
+    fn what_is_gathered_is_independent() {
         let mut tail = Tail::new(0);
-        tail.append(0, &rows(0, 30), &rows(0, 30)).unwrap();
-        let mut copy = tail.copy(20, 0).unwrap();
+        tail.append(0, &rows(0, 130), &rows(0, 130)).unwrap();
+        let pages = tail.cut(&[0..64, 64..100], false).unwrap();
+        assert_eq!(pages[1].bytes(), 2 * 2 * 36 * 4);
+        let pieces = [
+            Piece::Page(&pages[0], 64),
+            Piece::Page(&pages[1], 30),
+            Piece::Tail(&tail, 94..120),
+        ];
+        let mut gathered = Tail::gather(&pieces, 0).unwrap();
         tail.truncate(10);
-        let (keys, _) = tail.append(0, &rows(100, 15), &rows(100, 15)).unwrap();
+        let (keys, _) = tail.append(0, &rows(900, 110), &rows(900, 110)).unwrap();
         keys.eval().unwrap();
-        let (keys, _) = copy.append(0, &rows(20, 1), &rows(20, 1)).unwrap();
-        assert_eq!(numbers(&keys), counting(21));
+        let (keys, values) = gathered.append(0, &rows(120, 1), &rows(120, 1)).unwrap();
+        assert_eq!(numbers(&keys), counting(121));
+        assert_eq!(numbers(&values), counting(121));
+        let (keys, _) = gathered
+            .append(0, &rows(121, 200), &rows(121, 200))
+            .unwrap();
+        assert_eq!(numbers(&keys), counting(321));
+    }
+
+    #[test]
+    fn cutting_up_gives_the_buffers_up() {
+        let mut tail = Tail::new(0);
+        tail.append(0, &rows(0, 70), &rows(0, 70)).unwrap();
+        tail.append(2, &rows(0, 70), &rows(0, 70)).unwrap();
+        let pages = tail.cut(&[0..64, 64..70], true).unwrap();
+        assert_eq!(tail.bytes(), 0);
+        assert!(pages[0].layers[1].is_none());
+        let pieces = [Piece::Page(&pages[0], 64), Piece::Page(&pages[1], 6)];
+        let mut back = Tail::gather(&pieces, 100).unwrap();
+        assert_eq!(back.length(), 70);
+        let (keys, _) = back.append(2, &rows(70, 1), &rows(70, 1)).unwrap();
+        assert_eq!(numbers(&keys), counting(71));
     }
 
     #[test]

@@ -136,6 +136,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub runs: usize,
+    /// Measure the first token of the next turn, of a branch and after a restart instead
+    #[arg(long)]
+    pub reuse: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -13,12 +13,13 @@ use serde_json::json;
 use super::{
     args::BenchArgs,
     output::{self, CliError, note},
+    reuse,
     start::{headless, load, with_workstation},
     table,
 };
 use crate::workstation::{
     AnswerEvent, CompletionRequest, GenerationOptions, LoadedModel, Prompt, SamplingOverrides,
-    Workstation,
+    Timings, Usage, Workstation,
 };
 
 /// What one run took.
@@ -38,13 +39,7 @@ pub async fn run(args: BenchArgs) -> Result<(), CliError> {
 }
 
 async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliError> {
-    match &args.config {
-        Some(config) => {
-            let bits = args.bits.as_deref().and_then(|bits| bits.parse().ok());
-            workstation.load_random(config, bits).await?;
-        }
-        None => load(workstation, args.model.as_deref()).await?,
-    }
+    load_model(workstation, args).await?;
     let model = workstation.model().borrow().clone();
     let model = model.ok_or_else(|| CliError::Failed("no model is loaded.".to_owned()))?;
     let needed = args.prompt_tokens + args.generate_tokens;
@@ -54,6 +49,9 @@ async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliErr
              --generate-tokens.",
             model.context_length
         )));
+    }
+    if args.reuse {
+        return reuse::run(workstation, &model, args).await;
     }
     let mut runs = Vec::new();
     for number in 0..=args.runs {
@@ -65,6 +63,20 @@ async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliErr
     }
     let peak = workstation.engine_stats().borrow().bytes.peak;
     report(args, &model, workstation, &runs, peak)
+}
+
+pub(super) async fn load_model(
+    workstation: &Workstation,
+    args: &BenchArgs,
+) -> Result<(), CliError> {
+    match &args.config {
+        Some(config) => {
+            let bits = args.bits.as_deref().and_then(|bits| bits.parse().ok());
+            workstation.load_random(config, bits).await?;
+            Ok(())
+        }
+        None => load(workstation, args.model.as_deref()).await,
+    }
 }
 
 /// One run: all sequences at once.
@@ -106,8 +118,38 @@ async fn sequence(
     begun: Instant,
 ) -> Result<Sequence, CliError> {
     let prompt = tokens.len();
+    let submitted = begun.elapsed();
+    let answer = ask(workstation, tokens, generate).await?;
+    if answer.usage.cached_tokens != 0 {
+        return Err(CliError::Failed(format!(
+            "the run does not count: {} of its tokens came from the cache.",
+            answer.usage.cached_tokens
+        )));
+    }
+    let first = submitted + answer.timings.first_token;
+    Ok(Sequence {
+        prompt,
+        generated: generate,
+        first,
+        last: first + answer.timings.decode,
+    })
+}
+
+/// What the engine said to a prompt.
+pub(super) struct Answer {
+    pub tokens: Vec<u32>,
+    pub usage: Usage,
+    pub timings: Timings,
+}
+
+/// Continues `prompt` by exactly `generate` tokens, greedily.
+pub(super) async fn ask(
+    workstation: &Workstation,
+    prompt: Vec<u32>,
+    generate: usize,
+) -> Result<Answer, CliError> {
     let request = CompletionRequest {
-        prompt: Prompt::Tokens(tokens),
+        prompt: Prompt::Tokens(prompt),
         options: GenerationOptions {
             max_tokens: Some(generate),
             ignore_eos: true,
@@ -122,24 +164,22 @@ async fn sequence(
             ..GenerationOptions::default()
         },
     };
-    let submitted = begun.elapsed();
     let mut answer = workstation.complete(request).await?;
+    let mut tokens = Vec::new();
     loop {
         match answer.next().await {
+            Some(AnswerEvent::Delta { token, .. }) => tokens.push(token.token),
             Some(AnswerEvent::Finished { usage, timings, .. }) => {
-                if usage.completion_tokens != generate || usage.cached_tokens != 0 {
+                if usage.completion_tokens != generate {
                     return Err(CliError::Failed(format!(
-                        "the run does not count: {} of {generate} tokens were generated and {} \
-                         came from the cache.",
-                        usage.completion_tokens, usage.cached_tokens
+                        "the run does not count: {} of {generate} tokens were generated.",
+                        usage.completion_tokens
                     )));
                 }
-                let first = submitted + timings.first_token;
-                return Ok(Sequence {
-                    prompt,
-                    generated: generate,
-                    first,
-                    last: first + timings.decode,
+                return Ok(Answer {
+                    tokens,
+                    usage,
+                    timings,
                 });
             }
             Some(AnswerEvent::Failed(error)) => return Err(error.into()),
@@ -167,7 +207,7 @@ fn figures(sequences: &[Sequence]) -> Run {
 
 /// Tokens that look random and differ from run to run, the same on every
 /// machine (splitmix64).
-fn prompt(tokens: usize, vocabulary: usize, number: u64) -> Vec<u32> {
+pub(super) fn prompt(tokens: usize, vocabulary: usize, number: u64) -> Vec<u32> {
     let mut state = number;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -181,7 +221,7 @@ fn prompt(tokens: usize, vocabulary: usize, number: u64) -> Vec<u32> {
         .collect()
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -12,6 +12,7 @@ mod facts;
 mod models;
 mod output;
 mod pull;
+mod reuse;
 mod screen;
 mod serve;
 mod start;

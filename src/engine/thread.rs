@@ -24,7 +24,10 @@ use super::{
     step::{Flight, Outcome, StepError, guarded, launch},
     types::*,
 };
-use crate::{cache::KvCache, mlx};
+use crate::{
+    cache::{CacheOptions, KvCache},
+    mlx,
+};
 
 mod admission;
 mod endings;
@@ -88,7 +91,7 @@ impl<L: Loader> Engine<L> {
             model,
             waiting_count,
             resident: None,
-            kv: KvCache::new("", 1, 0, 0),
+            kv: KvCache::new(CacheOptions::default()),
             chunk: 1,
             memory_limit: 0,
             waiting: VecDeque::new(),
@@ -109,7 +112,7 @@ impl<L: Loader> Engine<L> {
     pub fn run(mut self, commands: Receiver<Command>) {
         mlx::device::init();
         self.chunk = self.options.prefill_chunk.unwrap_or_else(default_chunk);
-        self.memory_limit = self.find_memory_limit();
+        self.measure_memory();
         loop {
             loop {
                 match commands.try_recv() {
@@ -254,6 +257,9 @@ impl<L: Loader> Engine<L> {
             let sequence = &mut self.running[index];
             if part.prefill {
                 sequence.tell_prefill(part.computed);
+                if part.computed == sequence.prompt_tokens() {
+                    self.kv.seal(sequence.slot(), &sequence.request.prompt);
+                }
             }
             if let Some(read) = outcome.token {
                 // Unless the next step has taken it over, it is lazy no more.

@@ -77,8 +77,9 @@ pub struct EngineOptions {
     /// Bytes for weights, keys and values; `None` is nine tenths of what the
     /// device has.
     pub memory_limit: Option<u64>,
-    /// Bytes of `memory_limit` that ended sequences may hold; `None` is half
-    /// of what the weights leave.
+    /// Bytes of `memory_limit` that kept pages may fill; `None` is a quarter of
+    /// what the weights leave, and at most 4 GiB where the device's memory is
+    /// that of the whole machine.
     pub prefix_cache_bytes: Option<u64>,
     /// Requests computed at once, and those that may wait besides.
     pub max_sequences: usize,

@@ -12,7 +12,7 @@ use super::{
     types::SamplingParams,
 };
 use crate::{
-    cache::KvCache,
+    cache::{CacheOptions, KvCache},
     models::{Input, Rows, SequenceRows, Step},
 };
 
@@ -27,7 +27,12 @@ pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepErr
     guarded(|| {
         let ways = ways_to_sample();
         let tokens = chunk + ways.len();
-        let mut kv = KvCache::new("warm-up", decoder.kv_bytes_per_token(), u64::MAX, 0);
+        let mut kv = KvCache::new(CacheOptions {
+            fingerprint: "warm-up".to_owned(),
+            bytes_per_token: decoder.kv_bytes_per_token(),
+            limit: u64::MAX,
+            kept_limit: 0,
+        });
         kv.admit(SEQUENCE, &vec![0; chunk], tokens)
             .map_err(|error| StepError(error.to_string()))?;
         let mut position = 0;

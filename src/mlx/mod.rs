@@ -13,9 +13,11 @@ pub mod device;
 mod host;
 mod leave;
 pub mod ops;
+mod rows;
 
 pub use cuda::{DecodeRow, DecodeSpec, decode_attention, row_table, supports_decode};
 pub use device::{Backend, DeviceInfo, backend, device_info};
 pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};
 pub use ops::*;
+pub use rows::{Part, bytes, from_bytes, join_rows};

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Engine, Waiting, admission::Admission, guarded};
 use crate::{
-    cache::KvCache,
+    cache::{CacheOptions, KvCache},
     engine::{
         handle::LoadedModel,
         model::{Loader, Resident},
@@ -17,8 +17,16 @@ use crate::{
     mlx,
 };
 
-/// Keys and values get at least this part of the memory that a model leaves.
-const KEPT_SHARE: u64 = 2;
+/// The part of what the weights leave that kept pages may fill by default, and
+/// their most on a device whose memory other programs use too.
+const KEPT_SHARE: u64 = 4;
+const KEPT_MOST: u64 = 4 << 30;
+
+/// The part of memory that unused buffers may hold until they are used again:
+/// enough for the activations of a step.
+const REUSABLE_SHARE: u64 = 16;
+const REUSABLE_LEAST: u64 = 256 << 20;
+const REUSABLE_MOST: u64 = 4 << 30;
 
 impl<L: Loader> Engine<L> {
     /// Changes the model once nothing runs any more.
@@ -58,7 +66,7 @@ impl<L: Loader> Engine<L> {
     fn load(&mut self, source: &ModelSource) -> Result<Arc<LoadedModel>, EngineError> {
         let begun = Instant::now();
         let needed = self.loader.estimate(source)?;
-        self.memory_limit = self.find_memory_limit();
+        self.measure_memory();
         let limit = self.memory_limit;
         if needed > limit {
             return Err(EngineError::OutOfMemory {
@@ -133,14 +141,15 @@ impl<L: Loader> Engine<L> {
         let room = self
             .memory_limit
             .saturating_sub(resident.model.weight_bytes);
-        let kept = self.options.prefix_cache_bytes.unwrap_or(room / KEPT_SHARE);
+        let kept = self.options.prefix_cache_bytes;
+        let kept = kept.unwrap_or_else(|| default_kept(room));
         self.evicted_before += self.kv.counters().evicted;
-        self.kv = KvCache::new(
-            &resident.fingerprint,
-            resident.decoder.kv_bytes_per_token(),
-            room,
-            kept,
-        );
+        self.kv = KvCache::new(CacheOptions {
+            fingerprint: resident.fingerprint.clone(),
+            bytes_per_token: resident.decoder.kv_bytes_per_token(),
+            limit: room,
+            kept_limit: kept,
+        });
         self.model.send_replace(Some(resident.model.clone()));
         self.resident = Some(resident);
     }
@@ -160,9 +169,19 @@ impl<L: Loader> Engine<L> {
         resident.map_or(0, |resident| resident.model.weight_bytes)
     }
 
+    /// Finds how much memory there is, and bounds what MLX keeps of buffers
+    /// that are no longer used.
+    pub(super) fn measure_memory(&mut self) {
+        self.memory_limit = self.find_memory_limit();
+        let reusable = (self.memory_limit / REUSABLE_SHARE).clamp(REUSABLE_LEAST, REUSABLE_MOST);
+        if let Err(error) = mlx_rs::memory::set_cache_limit(reusable as usize) {
+            tracing::warn!(%error, "MLX's unused buffers could not be bounded");
+        }
+    }
+
     /// Bytes that weights, keys and values may take: what was set, or nine
     /// tenths of the device's memory and no more than is free now.
-    pub(super) fn find_memory_limit(&self) -> u64 {
+    fn find_memory_limit(&self) -> u64 {
         if let Some(limit) = self.options.memory_limit {
             return limit;
         }
@@ -172,5 +191,12 @@ impl<L: Loader> Engine<L> {
             0 => u64::MAX / 4,
             total => (total / 10 * 9).min(device.memory_available + own),
         }
+    }
+}
+
+fn default_kept(room: u64) -> u64 {
+    match mlx::backend() {
+        mlx::Backend::Cuda => room / KEPT_SHARE,
+        mlx::Backend::Cpu | mlx::Backend::Metal => (room / KEPT_SHARE).min(KEPT_MOST),
     }
 }

@@ -1,0 +1,213 @@
+//! Tails and the pages whose content lies in them: becoming pages, moving on,
+//! making room.
+//!
+//! Invariants: a page that lies in a tail is in that holder's path, at the
+//! place of its tokens; every page of a running holder's path has a reference
+//! of it.
+
+use super::{
+    KvCache,
+    page::PAGE_TOKENS,
+    pages::{HolderId, PageId, Place},
+    tail::Tail,
+};
+
+/// A tail and the pages that its tokens are.
+#[derive(Debug)]
+pub(super) struct Holder {
+    pub id: HolderId,
+    pub tail: Tail,
+    /// Pages of its beginning, in order; all but the last are full. Some may
+    /// have been removed since.
+    pub path: Vec<PageId>,
+    /// Once it has ended: what it stands for, and when it ended.
+    pub tokens: Vec<u32>,
+    pub used: u64,
+}
+
+impl Default for Holder {
+    fn default() -> Self {
+        Self::new(HolderId(0), Tail::default())
+    }
+}
+
+impl Holder {
+    pub fn new(id: HolderId, tail: Tail) -> Self {
+        Self {
+            id,
+            tail,
+            path: Vec::new(),
+            tokens: Vec::new(),
+            used: 0,
+        }
+    }
+}
+
+/// A running sequence and the bytes promised to it, allocated or not.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub holder: Holder,
+    pub promised: u64,
+}
+
+impl Running {
+    pub fn bytes(&self) -> u64 {
+        self.holder.tail.bytes().max(self.promised)
+    }
+}
+
+impl KvCache {
+    pub(super) fn running_bytes(&self) -> u64 {
+        self.running.values().map(Running::bytes).sum()
+    }
+
+    pub(super) fn kept_bytes(&self) -> u64 {
+        let hot: u64 = self.hot.iter().map(|hot| hot.tail.bytes()).sum();
+        hot + self.pages.owned().0
+    }
+
+    fn holders(&self) -> impl Iterator<Item = &Holder> {
+        let running = self.running.values().map(|running| &running.holder);
+        running.chain(&self.hot)
+    }
+
+    pub(super) fn tail(&self, id: HolderId) -> Option<&Tail> {
+        let mut holders = self.holders();
+        holders
+            .find(|holder| holder.id == id)
+            .map(|holder| &holder.tail)
+    }
+
+    /// A holder whose tokens the page is part of, in its place `depth`.
+    fn shared_with(&self, depth: usize, page: PageId) -> Option<HolderId> {
+        let mut holders = self.holders();
+        let holder = holders.find(|holder| holder.path.get(depth) == Some(&page));
+        holder.map(|holder| holder.id)
+    }
+
+    /// The holder that a page lies in.
+    pub(super) fn place_of(&self, page: PageId) -> Option<HolderId> {
+        match self.pages.get(page)?.place {
+            Place::In(holder) => Some(holder),
+            Place::Own(_) => None,
+        }
+    }
+
+    /// Makes pages of `tokens`, which a running holder's tail begins with, as
+    /// far as there are none yet.
+    pub(super) fn register(&mut self, holder: &mut Holder, tokens: &[u32]) {
+        let still = |page: &&PageId| {
+            let full = self.pages.get(**page).map(|page| page.is_full());
+            full == Some(true)
+        };
+        let valid = holder.path.iter().take_while(still).count();
+        let valid = valid.min(tokens.len() / PAGE_TOKENS);
+        for page in &holder.path[valid..] {
+            self.pages.release(*page);
+        }
+        self.vacate(holder, valid, false);
+        for part in tokens.chunks(PAGE_TOKENS).skip(valid) {
+            let parent = holder.path.last().copied();
+            let place = || Place::In(holder.id);
+            let Some(page) = self.pages.insert(parent, part, place) else {
+                return;
+            };
+            self.pages.refer(page);
+            holder.path.push(page);
+        }
+    }
+
+    /// Sees to it that no page from the place `from` of its path on lies in
+    /// this holder, which is not among the others any more. Pages that another
+    /// holder has too move there; of the others, those that are not worth a
+    /// copy are removed, and `consume` takes its tail apart for copies of all.
+    pub(super) fn vacate(&mut self, holder: &mut Holder, from: usize, consume: bool) {
+        let leaving = holder.path.split_off(from.min(holder.path.len()));
+        let (mut copied, mut ranges) = (Vec::new(), Vec::new());
+        // Deepest first: parents of what is removed may go too.
+        for (at, id) in leaving.into_iter().enumerate().rev() {
+            let depth = from + at;
+            let Some(page) = self.pages.get(id).filter(|page| page.is_in(holder.id)) else {
+                continue;
+            };
+            let start = depth * PAGE_TOKENS;
+            let range = start..start + page.tokens.len();
+            let keep = consume || page.has_children();
+            match self.shared_with(depth, id) {
+                Some(other) => self.pages.put(id, Place::In(other)),
+                None if keep => {
+                    copied.push(id);
+                    ranges.push(range);
+                }
+                None => self.pages.remove(id),
+            }
+        }
+        if copied.is_empty() {
+            return;
+        }
+        match holder.tail.cut(&ranges, consume) {
+            Ok(contents) => {
+                for (id, content) in copied.into_iter().zip(contents) {
+                    self.pages.put(id, Place::Own(content));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "pages could not be copied and are given up");
+                copied.into_iter().for_each(|id| self.pages.remove(id));
+            }
+        }
+    }
+
+    /// Cuts an ended sequence up into pages.
+    pub(super) fn cool(&mut self, at: usize) {
+        if let Some(mut holder) = self.hot.remove(at) {
+            self.vacate(&mut holder, 0, true);
+        }
+    }
+
+    /// Gives up what was used longest ago until at most `bytes` are in use and
+    /// what is kept is within its limit. The holders in `needed` stay.
+    pub(super) fn make_room(&mut self, bytes: u64, needed: &[HolderId]) {
+        loop {
+            let kept = self.kept_bytes();
+            let short = self.running_bytes() + kept > bytes;
+            if !short && kept <= self.kept_limit {
+                return;
+            }
+            if !self.drop_copies() && !self.give_up_one(short, needed) {
+                return;
+            }
+        }
+    }
+
+    /// Gives up the buffers of pages that running sequences hold as well.
+    fn drop_copies(&mut self) -> bool {
+        let mut any = false;
+        for running in self.running.values() {
+            for page in &running.holder.path {
+                if matches!(self.pages.get(*page).map(|p| &p.place), Some(Place::Own(_))) {
+                    self.pages.put(*page, Place::In(running.holder.id));
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+
+    /// Evicts the page or cuts up the sequence that was used longest ago. The
+    /// latest sequence stays whole unless memory is `short`.
+    fn give_up_one(&mut self, short: bool, needed: &[HolderId]) -> bool {
+        let spared = usize::from(!short);
+        let mut hot = self.hot.iter().take(self.hot.len().saturating_sub(spared));
+        let hot = hot.position(|holder| !needed.contains(&holder.id));
+        match (self.pages.oldest(), hot) {
+            (Some((used, page)), hot) if hot.is_none_or(|at| used <= self.hot[at].used) => {
+                self.pages.evict(page);
+                self.evicted += 1;
+            }
+            (_, Some(at)) => self.cool(at),
+            _ => return false,
+        }
+        true
+    }
+}

@@ -1,0 +1,180 @@
+//! What sequences find in the cache, turn after turn.
+
+use mlx_rs::Array;
+
+use super::{page::PAGE_TOKENS, *};
+
+/// One layer, one head of width 1: 8 bytes a token.
+fn cache(limit_tokens: u64) -> KvCache {
+    KvCache::new(CacheOptions {
+        fingerprint: "m".into(),
+        bytes_per_token: 8,
+        limit: limit_tokens * 8,
+        kept_limit: limit_tokens * 8,
+    })
+}
+
+fn compute(cache: &mut KvCache, sequence: usize, tokens: &[u32]) -> Vec<u32> {
+    let data: Vec<f32> = tokens.iter().map(|t| *t as f32).collect();
+    let rows = Array::from_slice(&data, &[1, 1, tokens.len() as i32, 1]);
+    let (keys, _) = cache.update(sequence, 0, rows.clone(), rows).unwrap();
+    keys.to_vec_cast().unwrap()
+}
+
+fn run(cache: &mut KvCache, sequence: usize, prompt: &[u32]) -> usize {
+    let cached = cache.admit(sequence, prompt, prompt.len()).unwrap();
+    let all = compute(cache, sequence, &prompt[cached..]);
+    assert_eq!(all, prompt, "the cached part is not the prompt's");
+    cached
+}
+
+fn tokens(count: u32) -> Vec<u32> {
+    (0..count).collect()
+}
+
+/// A whole life: admitted, computed, ended. Gives the tokens found.
+fn live(cache: &mut KvCache, prompt: &[u32]) -> usize {
+    let cached = run(cache, 1000, prompt);
+    cache.release(1000, Some(prompt));
+    cached
+}
+
+#[test]
+fn the_next_turn_computes_only_its_new_part() {
+    let mut cache = cache(10_000);
+    assert_eq!(run(&mut cache, 1, &tokens(100)), 0);
+    cache.release(1, Some(&tokens(100)));
+    assert_eq!(run(&mut cache, 2, &tokens(150)), 100);
+    cache.release(2, Some(&tokens(150)));
+    // The same prompt again: one token is left to compute.
+    assert_eq!(run(&mut cache, 3, &tokens(150)), 149);
+    let counters = cache.counters();
+    let prefix = counters.prefix;
+    assert_eq!((prefix.memory_hits, prefix.misses), (2, 1));
+    assert_eq!(prefix.memory_tokens, 249);
+    assert_eq!((counters.used, counters.kept), (3, 0));
+}
+
+#[test]
+fn a_branch_leaves_the_trunk() {
+    let mut cache = cache(10_000);
+    live(&mut cache, &tokens(400));
+    let mut branch = tokens(300);
+    branch[200] = 7777;
+    assert_eq!(run(&mut cache, 2, &branch), 200);
+    assert_eq!(run(&mut cache, 3, &tokens(401)), 400);
+    assert_eq!(cache.counters().prefix.ended_other_tokens, 1);
+}
+
+#[test]
+fn old_turns_are_found_as_pages() {
+    let mut cache = cache(100_000);
+    let chat = |which: u32| -> Vec<u32> { (0..300).map(|i| i * 20 + which).collect() };
+    for which in 0..12 {
+        assert_eq!(live(&mut cache, &chat(which)), 0);
+    }
+    let counters = cache.counters();
+    assert_eq!(counters.kept, 12 * 5);
+    // Eight were cut up: no unused room is left in their buffers.
+    assert_eq!(counters.kept_bytes, (8 * 300 + 4 * 512) * 8);
+    for which in 0..12 {
+        let mut next = chat(which);
+        next.push(5555);
+        assert_eq!(live(&mut cache, &next), 300);
+    }
+    assert_eq!(cache.counters().evicted, 0);
+}
+
+#[test]
+fn running_sequences_share_their_prompt() {
+    let mut cache = cache(10_000);
+    run(&mut cache, 1, &tokens(200));
+    assert_eq!(run(&mut cache, 2, &tokens(200)), 0);
+    cache.seal(1, &tokens(200));
+    assert_eq!(run(&mut cache, 3, &tokens(200)), 199);
+    assert_eq!(run(&mut cache, 4, &tokens(90)), 89);
+    // Whoever computed it may go, by failing too.
+    cache.release(1, None);
+    assert_eq!(run(&mut cache, 5, &tokens(190)), 189);
+    cache.release(3, Some(&tokens(200)));
+    assert_eq!(run(&mut cache, 6, &tokens(250)), 200);
+}
+
+#[test]
+fn a_short_waste_does_not_cost_the_other_branch() {
+    let mut cache = cache(10_000);
+    live(&mut cache, &tokens(200));
+    let mut other = tokens(210);
+    other[190] = 4444;
+    // In place, ten tokens of the first are written over.
+    assert_eq!(live(&mut cache, &other), 190);
+    assert_eq!(live(&mut cache, &tokens(200)), 190);
+    assert_eq!(live(&mut cache, &other), 190);
+}
+
+#[test]
+fn the_least_recently_used_leaves_go_first() {
+    let mut cache = cache(4096);
+    cache.kept_limit = 640 * 8;
+    let prompt = |which: u32| -> Vec<u32> { (0..128).map(|i| i + which * 1000).collect() };
+    for which in 0..9 {
+        live(&mut cache, &prompt(which));
+        // Used again after every other.
+        let mut first = prompt(0);
+        first.push(which);
+        live(&mut cache, &first);
+    }
+    let counters = cache.counters();
+    assert!(
+        counters.evicted > 0 && counters.kept_bytes <= 640 * 8,
+        "{counters:?}"
+    );
+    assert_eq!(live(&mut cache, &prompt(0)), 127);
+    assert_eq!(live(&mut cache, &prompt(1)), 0);
+    assert_eq!(cache.counters().prefix.ended_evicted, 1);
+}
+
+#[test]
+fn old_sequences_make_room_and_running_ones_do_not() {
+    let mut cache = cache(512);
+    run(&mut cache, 1, &tokens(100));
+    cache.release(1, Some(&tokens(100)));
+    let other: Vec<u32> = (500..600).collect();
+    run(&mut cache, 2, &other);
+    assert_eq!(cache.counters().kept, 2);
+    let third: Vec<u32> = (900..1000).collect();
+    run(&mut cache, 3, &third);
+    assert_eq!((cache.counters().kept, cache.counters().evicted), (0, 2));
+    let error = cache.admit(4, &tokens(10), 10).unwrap_err();
+    assert!(matches!(
+        error,
+        CacheError::Full {
+            needed: 2048,
+            used: 4096,
+            limit: 4096
+        }
+    ));
+    assert!(cache.grow(3, 300).is_err());
+    cache.release(2, None);
+    assert!(cache.grow(3, 300).is_ok());
+    assert!(cache.admit(4, &tokens(10), 10).is_err());
+    cache.release(3, None);
+    assert_eq!(cache.admit(4, &tokens(10), 10).unwrap(), 0);
+}
+
+#[test]
+fn all_memory_comes_back() {
+    let mut cache = cache(1024);
+    for sequence in 0..4 {
+        run(&mut cache, sequence, &tokens(50 + sequence as u32));
+    }
+    for sequence in 0..4 {
+        cache.release(sequence, (sequence % 2 == 0).then_some(&tokens(50)));
+    }
+    cache.clear();
+    let counters = cache.counters();
+    assert_eq!((counters.running_bytes, counters.kept_bytes), (0, 0));
+    assert_eq!(counters.free, 1024 / PAGE_TOKENS);
+    let rows = Array::from_slice(&[0f32], &[1, 1, 1, 1]);
+    assert!(cache.update(0, 0, rows.clone(), rows).is_err());
+}

@@ -1,0 +1,275 @@
+//! Thousands of random histories against what must hold of them.
+//!
+//! The model of a sequence is its tokens; keys and values are a function of
+//! all tokens so far, so that a page in a wrong place shows.
+
+use std::collections::HashMap;
+
+use mlx_rs::Array;
+use proptest::prelude::*;
+
+use super::{
+    pages::{HolderId, PageId, Place},
+    *,
+};
+
+const LAYERS: usize = 2;
+/// Keys and values of one head of width 1, in both layers.
+const TOKEN_BYTES: u64 = 2 * 2 * 4;
+
+#[derive(Debug, Clone)]
+enum Operation {
+    /// Begins with a part of an earlier text, then goes on by itself.
+    Admit {
+        text: usize,
+        keep: usize,
+        more: Vec<u32>,
+        expected: usize,
+    },
+    Compute {
+        which: usize,
+        tokens: usize,
+    },
+    Generate {
+        which: usize,
+        token: u32,
+    },
+    Seal {
+        which: usize,
+    },
+    /// Ended, cancelled or preempted.
+    Release {
+        which: usize,
+    },
+    Fail {
+        which: usize,
+    },
+    Clear,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let which = 0usize..8;
+    let admit = (
+        0usize..16,
+        0usize..420,
+        prop::collection::vec(0u32..3, 1..150),
+        0usize..400,
+    );
+    prop_oneof![
+        5 => admit.prop_map(|(text, keep, more, expected)| Operation::Admit { text, keep, more, expected }),
+        8 => (which.clone(), 1usize..200).prop_map(|(which, tokens)| Operation::Compute { which, tokens }),
+        2 => (which.clone(), 0u32..3).prop_map(|(which, token)| Operation::Generate { which, token }),
+        3 => which.clone().prop_map(|which| Operation::Seal { which }),
+        4 => which.clone().prop_map(|which| Operation::Release { which }),
+        1 => which.prop_map(|which| Operation::Fail { which }),
+        1 => Just(Operation::Clear),
+    ]
+}
+
+/// What the key of each token is: a sum over everything before it.
+fn keys(tokens: &[u32]) -> Vec<f32> {
+    let next = |state: &mut u32, token: &u32| {
+        *state = (*state * 31 + token + 7) % 1_000_003;
+        Some(*state as f32)
+    };
+    tokens.iter().scan(1, next).collect()
+}
+
+struct Sequence {
+    slot: usize,
+    tokens: Vec<u32>,
+    computed: usize,
+}
+
+struct World {
+    cache: KvCache,
+    limit: u64,
+    running: Vec<Sequence>,
+    texts: Vec<Vec<u32>>,
+    slots: usize,
+}
+
+impl World {
+    fn new(limit_tokens: u64, kept_tokens: u64) -> Self {
+        let limit = limit_tokens * TOKEN_BYTES;
+        Self {
+            cache: KvCache::new(CacheOptions {
+                fingerprint: "model".into(),
+                bytes_per_token: TOKEN_BYTES,
+                limit,
+                kept_limit: kept_tokens * TOKEN_BYTES,
+            }),
+            limit,
+            running: Vec::new(),
+            texts: vec![Vec::new()],
+            slots: 0,
+        }
+    }
+
+    fn apply(&mut self, operation: Operation) {
+        let count = self.running.len();
+        let at = |which: usize| (count > 0).then(|| which % count);
+        match operation {
+            Operation::Admit {
+                text,
+                keep,
+                more,
+                expected,
+            } => self.admit(text, keep, &more, expected),
+            Operation::Compute { which, tokens } => {
+                if let Some(at) = at(which) {
+                    self.compute(at, tokens);
+                }
+            }
+            Operation::Generate { which, token } => {
+                if let Some(at) = at(which) {
+                    self.running[at].tokens.push(token);
+                    self.compute(at, usize::MAX);
+                }
+            }
+            Operation::Seal { which } => {
+                if let Some(at) = at(which) {
+                    let sequence = &self.running[at];
+                    let tokens = &sequence.tokens[..sequence.computed];
+                    self.cache.seal(sequence.slot, tokens);
+                }
+            }
+            Operation::Release { which } => {
+                if let Some(at) = at(which) {
+                    let sequence = self.running.remove(at);
+                    let tokens = &sequence.tokens[..sequence.computed];
+                    self.cache.release(sequence.slot, Some(tokens));
+                    self.texts.push(sequence.tokens);
+                }
+            }
+            Operation::Fail { which } => {
+                if let Some(at) = at(which) {
+                    let sequence = self.running.remove(at);
+                    self.cache.release(sequence.slot, None);
+                }
+            }
+            Operation::Clear => self.cache.clear(),
+        }
+    }
+
+    fn admit(&mut self, text: usize, keep: usize, more: &[u32], expected: usize) {
+        let text = &self.texts[self.texts.len() - 1 - text % self.texts.len()];
+        let prompt = [&text[..keep.min(text.len())], more].concat();
+        let best = self.best(&prompt[..prompt.len() - 1]);
+        self.slots += 1;
+        match self.cache.admit(self.slots, &prompt, expected) {
+            Ok(cached) => {
+                assert_eq!(cached, best, "a search of all pages finds more or less");
+                self.running.push(Sequence {
+                    slot: self.slots,
+                    tokens: prompt,
+                    computed: cached,
+                });
+            }
+            Err(CacheError::Full { needed, used, .. }) => assert!(used + needed > self.limit),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The longest beginning of `wanted` that any page or ended sequence has.
+    fn best(&self, wanted: &[u32]) -> usize {
+        let pages = self.cache.pages.all();
+        let pages = pages.map(|(id, _)| self.cache.pages.tokens_to(id));
+        let hot = self.cache.hot.iter().map(|hot| hot.tokens.clone());
+        let common = |text: Vec<u32>| text.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+        pages.chain(hot).map(common).max().unwrap_or(0)
+    }
+
+    /// Computes some of what is left and compares everything the model sees.
+    fn compute(&mut self, at: usize, most: usize) {
+        let sequence = &mut self.running[at];
+        let left = sequence.tokens.len() - sequence.computed;
+        let count = left.min(most);
+        let end = sequence.computed + count;
+        if count == 0 || self.cache.grow(sequence.slot, end).is_err() {
+            return;
+        }
+        let expected = keys(&sequence.tokens[..end]);
+        let rows = |sign: f32| {
+            let new: Vec<f32> = expected[end - count..].iter().map(|k| k * sign).collect();
+            Array::from_slice(&new, &[1, 1, count as i32, 1])
+        };
+        for layer in 0..LAYERS {
+            let update = self
+                .cache
+                .update(sequence.slot, layer, rows(1.0), rows(-1.0));
+            let (keys, values) = update.unwrap();
+            assert_eq!(keys.to_vec_exact::<f32>().unwrap(), expected);
+            let values: Vec<f32> = values.to_vec_exact().unwrap();
+            assert!(values.iter().zip(&expected).all(|(v, k)| *v == -k));
+        }
+        sequence.computed = end;
+    }
+
+    fn check(&self) {
+        let cache = &self.cache;
+        let counters = cache.counters();
+        assert!(counters.running_bytes + counters.kept_bytes <= self.limit);
+        assert!(cache.hot.len() <= super::kv::HOT);
+        assert!(counters.kept_bytes <= cache.kept_limit || cache.hot.len() <= 1);
+        let mut references: HashMap<PageId, usize> = HashMap::new();
+        for running in cache.running.values() {
+            for page in &running.holder.path {
+                *references.entry(*page).or_default() += 1;
+            }
+        }
+        let holds = |id: HolderId, page: PageId, depth: usize| {
+            let running = cache.running.values().map(|running| &running.holder);
+            let mut holders = running.chain(&cache.hot);
+            holders.any(|h| h.id == id && h.path.get(depth) == Some(&page))
+        };
+        let (mut bytes, mut owned) = (0, 0);
+        for (id, page) in cache.pages.all() {
+            assert_eq!(page.references, references.remove(&id).unwrap_or(0));
+            let depth = (cache.pages.tokens_to(id).len() - 1) / PAGE_TOKENS;
+            match &page.place {
+                Place::In(holder) => assert!(holds(*holder, id, depth), "{id:?} is nowhere"),
+                Place::Own(content) => {
+                    assert_eq!(content.bytes(), page.tokens.len() as u64 * TOKEN_BYTES);
+                    (bytes, owned) = (bytes + content.bytes(), owned + 1);
+                }
+            }
+        }
+        assert!(references.is_empty(), "pages in use are gone");
+        assert_eq!(cache.pages.owned(), (bytes, owned));
+    }
+
+    fn end(mut self) {
+        while let Some(sequence) = self.running.pop() {
+            let tokens = &sequence.tokens[..sequence.computed];
+            self.cache.release(sequence.slot, Some(tokens));
+        }
+        self.check();
+        let evictable = self.cache.pages.all();
+        assert!(evictable.into_iter().all(|(_, page)| page.references == 0));
+        self.cache.clear();
+        let counters = self.cache.counters();
+        assert_eq!((counters.running_bytes, counters.kept_bytes), (0, 0));
+        assert_eq!((counters.used, counters.kept), (0, 0));
+        let page_bytes = TOKEN_BYTES * PAGE_TOKENS as u64;
+        assert_eq!(counters.free as u64, self.limit / page_bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_sequence_sees_its_own_tokens(
+        limit in 1024u64..6000,
+        kept in 0u64..6000,
+        operations in prop::collection::vec(operation(), 1..80),
+    ) {
+        let mut world = World::new(limit, kept);
+        for operation in operations {
+            world.apply(operation);
+            world.check();
+        }
+        world.end();
+    }
+}

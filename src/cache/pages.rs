@@ -1,0 +1,374 @@
+//! The tree of sealed pages: found by hash chain, shared by reference count,
+//! evicted leaves first and least recently used.
+//!
+//! A page stands for up to [`PAGE_TOKENS`] tokens after those of its parents.
+//! Its keys and values lie in buffers of its own, or still in the tail of the
+//! sequence that computed them. Not responsible for tails, limits or disks.
+//!
+//! Invariants: only full pages have children; a page whose content is its own,
+//! that nobody refers to and that has no children is evictable, and no other;
+//! siblings differ.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use super::{
+    content::PageContent,
+    page::{PAGE_TOKENS, PageHash},
+};
+
+/// Names a page for as long as it is kept; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageId(u64);
+
+/// Names the tail of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HolderId(pub u64);
+
+/// Where the keys and values of a page are.
+#[derive(Debug)]
+pub enum Place {
+    Own(PageContent),
+    In(HolderId),
+}
+
+#[derive(Debug)]
+pub struct Page {
+    pub hash: PageHash,
+    pub parent: Option<PageId>,
+    pub tokens: Vec<u32>,
+    pub place: Place,
+    /// Running sequences that begin with it.
+    pub references: usize,
+    children: Vec<PageId>,
+    used: u64,
+    bytes: u64,
+}
+
+impl Page {
+    pub fn is_full(&self) -> bool {
+        self.tokens.len() == PAGE_TOKENS
+    }
+
+    pub fn has_children(&self) -> bool {
+        !self.children.is_empty()
+    }
+
+    pub fn is_in(&self, holder: HolderId) -> bool {
+        matches!(self.place, Place::In(place) if place == holder)
+    }
+
+    fn is_evictable(&self) -> bool {
+        self.references == 0 && self.children.is_empty() && matches!(self.place, Place::Own(_))
+    }
+}
+
+/// Why a walk goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkEnd {
+    /// All tokens were found.
+    Complete,
+    /// What was kept ends here.
+    NoPage,
+    /// What was kept goes on with other tokens.
+    OtherTokens,
+    /// The next page was there and had to go.
+    Evicted,
+}
+
+/// What is kept of a prompt.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// Full pages, from the first.
+    pub path: Vec<PageId>,
+    /// A page that agrees in its first tokens only, and in how many.
+    pub partial: Option<(PageId, usize)>,
+    pub end: WalkEnd,
+}
+
+impl Walk {
+    pub fn tokens(&self) -> usize {
+        self.path.len() * PAGE_TOKENS + self.partial.map_or(0, |(_, tokens)| tokens)
+    }
+}
+
+/// Hashes of evicted pages that are remembered, to tell why a walk ends.
+const REMEMBERED: usize = 4096;
+
+#[derive(Debug)]
+pub struct PageStore {
+    root: PageHash,
+    pages: HashMap<PageId, Page>,
+    by_hash: HashMap<PageHash, PageId>,
+    /// First pages.
+    first: Vec<PageId>,
+    evictable: BTreeSet<(u64, PageId)>,
+    clock: u64,
+    last_id: u64,
+    /// Of contents of their own.
+    bytes: u64,
+    owned: usize,
+    evicted: VecDeque<PageHash>,
+    evicted_set: HashSet<PageHash>,
+}
+
+impl PageStore {
+    pub fn new(root: PageHash) -> Self {
+        Self {
+            root,
+            pages: HashMap::new(),
+            by_hash: HashMap::new(),
+            first: Vec::new(),
+            evictable: BTreeSet::new(),
+            clock: 0,
+            last_id: 0,
+            bytes: 0,
+            owned: 0,
+            evicted: VecDeque::new(),
+            evicted_set: HashSet::new(),
+        }
+    }
+
+    /// Bytes and number of the pages with contents of their own.
+    pub fn owned(&self) -> (u64, usize) {
+        (self.bytes, self.owned)
+    }
+
+    pub fn get(&self, id: PageId) -> Option<&Page> {
+        self.pages.get(&id)
+    }
+
+    pub fn contains(&self, id: PageId) -> bool {
+        self.pages.contains_key(&id)
+    }
+
+    /// A moment later than all before.
+    pub fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// The hash that pages after `parent` build on.
+    pub fn hash_of(&self, parent: Option<PageId>) -> PageHash {
+        let page = parent.and_then(|parent| self.pages.get(&parent));
+        page.map_or(self.root, |page| page.hash)
+    }
+
+    /// What is kept of `prompt`; marks it as used.
+    pub fn walk(&mut self, prompt: &[u32]) -> Walk {
+        let mut path = Vec::new();
+        let mut hash = self.root;
+        for tokens in prompt.chunks_exact(PAGE_TOKENS) {
+            hash = hash.child(tokens);
+            let Some(id) = self.by_hash.get(&hash) else {
+                break;
+            };
+            path.push(*id);
+        }
+        let rest = &prompt[path.len() * PAGE_TOKENS..];
+        let partial = self.closest(path.last().copied(), rest);
+        let end = match partial {
+            _ if rest.is_empty() => WalkEnd::Complete,
+            Some((_, tokens)) if tokens == rest.len() => WalkEnd::Complete,
+            _ if self.evicted_set.contains(&hash) => WalkEnd::Evicted,
+            Some((id, tokens)) if self.pages[&id].tokens.len() == tokens => WalkEnd::NoPage,
+            _ if self.children(path.last().copied()).is_empty() => WalkEnd::NoPage,
+            _ => WalkEnd::OtherTokens,
+        };
+        let now = self.tick();
+        for id in path.iter().chain(partial.iter().map(|(id, _)| id)) {
+            self.change(*id, |page| page.used = now);
+        }
+        Walk { path, partial, end }
+    }
+
+    /// The child of `parent` with the longest beginning in common with
+    /// `tokens`, if there is any.
+    fn closest(&self, parent: Option<PageId>, tokens: &[u32]) -> Option<(PageId, usize)> {
+        let common = |id: &PageId| {
+            let own = self.pages.get(id).map_or(&[][..], |page| &page.tokens);
+            own.iter().zip(tokens).take_while(|(a, b)| a == b).count()
+        };
+        let children = self.children(parent).iter();
+        children
+            .map(|id| (*id, common(id)))
+            .filter(|(_, common)| *common > 0)
+            .max_by_key(|(id, common)| (*common, *id))
+    }
+
+    fn children(&self, parent: Option<PageId>) -> &[PageId] {
+        match parent {
+            None => &self.first,
+            Some(parent) => self.pages.get(&parent).map_or(&[], |page| &page.children),
+        }
+    }
+
+    /// The page of `tokens` after `parent`: the one there is, or a new one at
+    /// `place`. `None` for less than a page that a sibling begins with.
+    /// Beginnings of the new page that nobody refers to are removed.
+    pub fn insert(
+        &mut self,
+        parent: Option<PageId>,
+        tokens: &[u32],
+        place: impl FnOnce() -> Place,
+    ) -> Option<PageId> {
+        let hash = self.hash_of(parent).child(tokens);
+        if let Some(id) = self.by_hash.get(&hash) {
+            return Some(*id);
+        }
+        let siblings = self.children(parent);
+        if siblings
+            .iter()
+            .any(|id| self.pages[id].tokens.starts_with(tokens))
+        {
+            return None;
+        }
+        let covered = siblings.iter().copied().filter(|id| {
+            let page = &self.pages[id];
+            page.references == 0 && tokens.starts_with(&page.tokens)
+        });
+        let covered: Vec<PageId> = covered.collect();
+        self.last_id += 1;
+        let id = PageId(self.last_id);
+        let page = Page {
+            hash,
+            parent,
+            tokens: tokens.to_vec(),
+            place: Place::In(HolderId(0)),
+            references: 0,
+            children: Vec::new(),
+            used: self.tick(),
+            bytes: 0,
+        };
+        self.pages.insert(id, page);
+        self.by_hash.insert(hash, id);
+        self.adopt(parent, id);
+        self.put(id, place());
+        self.forget_eviction(&hash);
+        for id in covered {
+            self.remove(id);
+        }
+        Some(id)
+    }
+
+    fn adopt(&mut self, parent: Option<PageId>, id: PageId) {
+        match parent {
+            None => self.first.push(id),
+            Some(parent) => self.change(parent, |page| page.children.push(id)),
+        }
+    }
+
+    /// Moves the content of a page.
+    pub fn put(&mut self, id: PageId, place: Place) {
+        let bytes = match &place {
+            Place::Own(content) => content.bytes(),
+            Place::In(_) => 0,
+        };
+        let Some(page) = self.pages.get(&id) else {
+            return;
+        };
+        self.owned -= usize::from(matches!(page.place, Place::Own(_)));
+        self.owned += usize::from(matches!(place, Place::Own(_)));
+        self.bytes = self.bytes - page.bytes + bytes;
+        self.change(id, |page| {
+            page.place = place;
+            page.bytes = bytes;
+        });
+    }
+
+    pub fn refer(&mut self, id: PageId) {
+        self.change(id, |page| page.references += 1);
+    }
+
+    pub fn release(&mut self, id: PageId) {
+        self.change(id, |page| {
+            page.references = page.references.saturating_sub(1);
+        });
+    }
+
+    /// Changes a page and keeps the order of eviction true.
+    fn change(&mut self, id: PageId, change: impl FnOnce(&mut Page)) {
+        let Some(page) = self.pages.get_mut(&id) else {
+            return;
+        };
+        self.evictable.remove(&(page.used, id));
+        change(page);
+        if page.is_evictable() {
+            self.evictable.insert((page.used, id));
+        }
+    }
+
+    /// Removes a page and everything after it.
+    pub fn remove(&mut self, id: PageId) {
+        let Some(page) = self.pages.get(&id) else {
+            return;
+        };
+        match page.parent {
+            None => self.first.retain(|child| *child != id),
+            Some(parent) => {
+                self.change(parent, |page| page.children.retain(|child| *child != id));
+            }
+        }
+        let mut doomed = vec![id];
+        while let Some(id) = doomed.pop() {
+            if let Some(page) = self.pages.remove(&id) {
+                self.evictable.remove(&(page.used, id));
+                self.by_hash.remove(&page.hash);
+                self.owned -= usize::from(matches!(page.place, Place::Own(_)));
+                self.bytes -= page.bytes;
+                doomed.extend(page.children);
+            }
+        }
+    }
+
+    /// The page to evict first, and when it was last used.
+    pub fn oldest(&self) -> Option<(u64, PageId)> {
+        self.evictable.first().copied()
+    }
+
+    /// Removes an evictable page and remembers that.
+    pub fn evict(&mut self, id: PageId) {
+        let Some(page) = self.pages.get(&id) else {
+            return;
+        };
+        let hash = page.hash;
+        tracing::debug!(page = %hash, tokens = page.tokens.len(), bytes = page.bytes, "page evicted");
+        self.remove(id);
+        self.evicted.push_back(hash);
+        self.evicted_set.insert(hash);
+        if self.evicted.len() > REMEMBERED
+            && let Some(oldest) = self.evicted.front().copied()
+        {
+            self.forget_eviction(&oldest);
+        }
+    }
+
+    fn forget_eviction(&mut self, hash: &PageHash) {
+        if self.evicted_set.remove(hash) {
+            self.evicted.retain(|evicted| evicted != hash);
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        let (root, last_id, clock) = (self.root, self.last_id, self.clock);
+        *self = Self {
+            last_id,
+            clock,
+            ..Self::new(root)
+        };
+    }
+
+    #[cfg(test)]
+    pub fn all(&self) -> impl Iterator<Item = (PageId, &Page)> {
+        self.pages.iter().map(|(id, page)| (*id, page))
+    }
+
+    /// All tokens up to the end of a page.
+    #[cfg(test)]
+    pub fn tokens_to(&self, id: PageId) -> Vec<u32> {
+        let page = &self.pages[&id];
+        let mut tokens = page.parent.map_or(Vec::new(), |p| self.tokens_to(p));
+        tokens.extend(&page.tokens);
+        tokens
+    }
+}

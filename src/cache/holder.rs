@@ -12,6 +12,17 @@ use super::{
     tail::Tail,
 };
 
+/// What becomes of pages that only a tail holds which they leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They are removed, but for those that others build on.
+    Removed,
+    /// They get buffers of their own.
+    Copied,
+    /// So do they, and the tail is given up for it.
+    CutUp,
+}
+
 /// A tail and the pages that its tokens are.
 #[derive(Debug)]
 pub(super) struct Holder {
@@ -78,6 +89,13 @@ impl KvCache {
             .map(|holder| &holder.tail)
     }
 
+    pub(super) fn tail_mut(&mut self, id: HolderId) -> Option<&mut Tail> {
+        let running = self.running.values_mut().map(|running| &mut running.holder);
+        let mut holders = running.chain(&mut self.hot);
+        let holder = holders.find(|holder| holder.id == id);
+        holder.map(|holder| &mut holder.tail)
+    }
+
     /// A holder whose tokens the page is part of, in its place `depth`.
     fn shared_with(&self, depth: usize, page: PageId) -> Option<HolderId> {
         let mut holders = self.holders();
@@ -105,7 +123,7 @@ impl KvCache {
         for page in &holder.path[valid..] {
             self.pages.release(*page);
         }
-        self.vacate(holder, valid, false);
+        self.vacate(holder, valid, Rest::Removed);
         for part in tokens.chunks(PAGE_TOKENS).skip(valid) {
             let parent = holder.path.last().copied();
             let place = || Place::In(holder.id);
@@ -119,9 +137,8 @@ impl KvCache {
 
     /// Sees to it that no page from the place `from` of its path on lies in
     /// this holder, which is not among the others any more. Pages that another
-    /// holder has too move there; of the others, those that are not worth a
-    /// copy are removed, and `consume` takes its tail apart for copies of all.
-    pub(super) fn vacate(&mut self, holder: &mut Holder, from: usize, consume: bool) {
+    /// holder has too move there; `rest` says what becomes of the others.
+    pub(super) fn vacate(&mut self, holder: &mut Holder, from: usize, rest: Rest) {
         let leaving = holder.path.split_off(from.min(holder.path.len()));
         let (mut copied, mut ranges) = (Vec::new(), Vec::new());
         // Deepest first: parents of what is removed may go too.
@@ -132,7 +149,7 @@ impl KvCache {
             };
             let start = depth * PAGE_TOKENS;
             let range = start..start + page.tokens.len();
-            let keep = consume || page.has_children();
+            let keep = rest != Rest::Removed || page.has_children();
             match self.shared_with(depth, id) {
                 Some(other) => self.pages.put(id, Place::In(other)),
                 None if keep => {
@@ -145,7 +162,7 @@ impl KvCache {
         if copied.is_empty() {
             return;
         }
-        match holder.tail.cut(&ranges, consume) {
+        match holder.tail.cut(&ranges, rest == Rest::CutUp) {
             Ok(contents) => {
                 for (id, content) in copied.into_iter().zip(contents) {
                     self.pages.put(id, Place::Own(content));
@@ -161,7 +178,7 @@ impl KvCache {
     /// Cuts an ended sequence up into pages.
     pub(super) fn cool(&mut self, at: usize) {
         if let Some(mut holder) = self.hot.remove(at) {
-            self.vacate(&mut holder, 0, true);
+            self.vacate(&mut holder, 0, Rest::CutUp);
         }
     }
 
@@ -202,8 +219,7 @@ impl KvCache {
         let hot = hot.position(|holder| !needed.contains(&holder.id));
         match (self.pages.oldest(), hot) {
             (Some((used, page)), hot) if hot.is_none_or(|at| used <= self.hot[at].used) => {
-                self.pages.evict(page);
-                self.evicted += 1;
+                self.evict(page);
             }
             (_, Some(at)) => self.cool(at),
             _ => return false,

@@ -18,7 +18,8 @@ use mlx_rs::{Array, error::Exception};
 use super::{
     CacheCounters, KvStore, PageHash,
     counters::PrefixCounters,
-    holder::{Holder, Running},
+    disk::ModelDisk,
+    holder::{Holder, Rest, Running},
     page::{PAGE_TOKENS, pages},
     pages::{HolderId, PageStore, Place, Walk},
     tail::{GROWTH, Piece, RowForm, Tail},
@@ -49,9 +50,19 @@ pub struct CacheOptions {
     pub kept_limit: u64,
 }
 
-/// An ended sequence goes on in place if at most this many of its tokens go to
-/// waste by it; otherwise what agrees is gathered.
-pub(super) const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
+impl CacheOptions {
+    /// What the hashes of the model's pages build on.
+    pub fn root(&self) -> PageHash {
+        PageHash::root(&self.fingerprint, "plain", "")
+    }
+}
+
+/// An ended sequence goes on in place if at most this many of its tokens are
+/// written over by it; otherwise what agrees is gathered.
+const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
+/// So few tokens that are written over are not copied before: templates write
+/// the end of a prompt in another way when a turn has followed.
+const WORTHLESS: usize = 16;
 /// Ended sequences that are kept whole: the turns of as many chats go on
 /// without a copy, at the price of their tails' unused room.
 pub(super) const HOT: usize = 4;
@@ -62,7 +73,8 @@ pub struct KvCache {
     /// Latest last.
     pub(super) hot: VecDeque<Holder>,
     pub(super) pages: PageStore,
-    bytes_per_token: u64,
+    pub(super) disk: Option<ModelDisk>,
+    pub(super) bytes_per_token: u64,
     pub(super) limit: u64,
     pub(super) kept_limit: u64,
     holders: u64,
@@ -75,7 +87,8 @@ impl KvCache {
         Self {
             running: HashMap::new(),
             hot: VecDeque::new(),
-            pages: PageStore::new(PageHash::root(&options.fingerprint, "plain", "")),
+            pages: PageStore::new(options.root()),
+            disk: None,
             bytes_per_token: options.bytes_per_token.max(1),
             limit: options.limit,
             kept_limit: options.kept_limit.min(options.limit),
@@ -111,13 +124,14 @@ impl KvCache {
         let promised = self.bytes_for(expected);
         self.check_room(promised)?;
         let wanted = &prompt[..prompt.len().saturating_sub(1)];
-        let walk = self.pages.walk(wanted);
+        let mut walk = self.pages.walk(wanted);
+        let on_disk = self.read_on(&mut walk, wanted, promised);
         let holder = match self.continued(wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected),
             None => self.gather(&walk, promised, expected)?,
         };
         let cached = holder.tail.length();
-        self.prefix.count(cached, 0, walk.end);
+        self.prefix.count(cached, on_disk, walk.end);
         self.running.insert(sequence, Running { holder, promised });
         self.make_room(self.limit, &[]);
         Ok(cached)
@@ -160,7 +174,9 @@ impl KvCache {
         } else {
             common / PAGE_TOKENS
         };
-        self.vacate(&mut holder, kept, false);
+        let little = holder.tokens.len() - common <= WORTHLESS;
+        let rest = if little { Rest::Removed } else { Rest::Copied };
+        self.vacate(&mut holder, kept, rest);
         holder.tokens = Vec::new();
         holder.tail.truncate(common);
         holder.tail.reserve(expected);
@@ -268,7 +284,7 @@ impl KvCache {
             self.pages.release(*page);
         }
         if length == 0 {
-            self.vacate(&mut holder, 0, false);
+            self.vacate(&mut holder, 0, Rest::Removed);
             return;
         }
         holder.tail.truncate(length);

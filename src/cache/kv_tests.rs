@@ -101,15 +101,17 @@ fn running_sequences_share_their_prompt() {
 }
 
 #[test]
-fn a_short_waste_does_not_cost_the_other_branch() {
+fn going_on_in_place_costs_the_other_branch_a_few_tokens_at_most() {
     let mut cache = cache(10_000);
     live(&mut cache, &tokens(200));
     let mut other = tokens(210);
     other[190] = 4444;
-    // In place, ten tokens of the first are written over.
     assert_eq!(live(&mut cache, &other), 190);
     assert_eq!(live(&mut cache, &tokens(200)), 190);
-    assert_eq!(live(&mut cache, &other), 190);
+    other[160] = 3333;
+    assert_eq!(live(&mut cache, &other), 160);
+    assert_eq!(live(&mut cache, &tokens(200)), 199);
+    assert_eq!(live(&mut cache, &other), 209);
 }
 
 #[test]

@@ -4,14 +4,17 @@
 //! its memory. [`KvCache`] is the store: one growing tail of keys and values
 //! a sequence (`tail`), whose tokens become sealed pages of 64 (`pages`) that
 //! prompts with the same beginning share (`holder` says where a page's content
-//! lies at which time).
+//! lies at which time). Full pages go to a folder as well and come back from
+//! there after a restart (`disk`, `saving`).
 
 mod content;
 mod counters;
+pub mod disk;
 mod holder;
 pub mod kv;
 pub mod page;
 mod pages;
+mod saving;
 pub mod store;
 pub mod tail;
 
@@ -24,4 +27,5 @@ pub use content::PageContent;
 pub use counters::{CacheCounters, PrefixCounters};
 pub use kv::{CacheError, CacheOptions, KvCache};
 pub use page::{PAGE_TOKENS, PageHash};
+pub use saving::Unsaved;
 pub use store::KvStore;

@@ -9,12 +9,16 @@
 //! that nobody refers to and that has no children is evictable, and no other;
 //! siblings differ.
 
+mod walk;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{
     content::PageContent,
     page::{PAGE_TOKENS, PageHash},
 };
+
+pub use walk::{Walk, WalkEnd};
 
 /// Names a page for as long as it is kept; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +43,8 @@ pub struct Page {
     pub place: Place,
     /// Running sequences that begin with it.
     pub references: usize,
+    /// Whether the disk has it, or is to get it.
+    pub saved: bool,
     children: Vec<PageId>,
     used: u64,
     bytes: u64,
@@ -62,35 +68,6 @@ impl Page {
     }
 }
 
-/// Why a walk goes no further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WalkEnd {
-    /// All tokens were found.
-    Complete,
-    /// What was kept ends here.
-    NoPage,
-    /// What was kept goes on with other tokens.
-    OtherTokens,
-    /// The next page was there and had to go.
-    Evicted,
-}
-
-/// What is kept of a prompt.
-#[derive(Debug, Clone)]
-pub struct Walk {
-    /// Full pages, from the first.
-    pub path: Vec<PageId>,
-    /// A page that agrees in its first tokens only, and in how many.
-    pub partial: Option<(PageId, usize)>,
-    pub end: WalkEnd,
-}
-
-impl Walk {
-    pub fn tokens(&self) -> usize {
-        self.path.len() * PAGE_TOKENS + self.partial.map_or(0, |(_, tokens)| tokens)
-    }
-}
-
 /// Hashes of evicted pages that are remembered, to tell why a walk ends.
 const REMEMBERED: usize = 4096;
 
@@ -107,6 +84,8 @@ pub struct PageStore {
     /// Of contents of their own.
     bytes: u64,
     owned: usize,
+    /// Full pages that the disk does not have, oldest first; some are gone.
+    unsaved: VecDeque<PageId>,
     evicted: VecDeque<PageHash>,
     evicted_set: HashSet<PageHash>,
 }
@@ -123,6 +102,7 @@ impl PageStore {
             last_id: 0,
             bytes: 0,
             owned: 0,
+            unsaved: VecDeque::new(),
             evicted: VecDeque::new(),
             evicted_set: HashSet::new(),
         }
@@ -151,48 +131,6 @@ impl PageStore {
     pub fn hash_of(&self, parent: Option<PageId>) -> PageHash {
         let page = parent.and_then(|parent| self.pages.get(&parent));
         page.map_or(self.root, |page| page.hash)
-    }
-
-    /// What is kept of `prompt`; marks it as used.
-    pub fn walk(&mut self, prompt: &[u32]) -> Walk {
-        let mut path = Vec::new();
-        let mut hash = self.root;
-        for tokens in prompt.chunks_exact(PAGE_TOKENS) {
-            hash = hash.child(tokens);
-            let Some(id) = self.by_hash.get(&hash) else {
-                break;
-            };
-            path.push(*id);
-        }
-        let rest = &prompt[path.len() * PAGE_TOKENS..];
-        let partial = self.closest(path.last().copied(), rest);
-        let end = match partial {
-            _ if rest.is_empty() => WalkEnd::Complete,
-            Some((_, tokens)) if tokens == rest.len() => WalkEnd::Complete,
-            _ if self.evicted_set.contains(&hash) => WalkEnd::Evicted,
-            Some((id, tokens)) if self.pages[&id].tokens.len() == tokens => WalkEnd::NoPage,
-            _ if self.children(path.last().copied()).is_empty() => WalkEnd::NoPage,
-            _ => WalkEnd::OtherTokens,
-        };
-        let now = self.tick();
-        for id in path.iter().chain(partial.iter().map(|(id, _)| id)) {
-            self.change(*id, |page| page.used = now);
-        }
-        Walk { path, partial, end }
-    }
-
-    /// The child of `parent` with the longest beginning in common with
-    /// `tokens`, if there is any.
-    fn closest(&self, parent: Option<PageId>, tokens: &[u32]) -> Option<(PageId, usize)> {
-        let common = |id: &PageId| {
-            let own = self.pages.get(id).map_or(&[][..], |page| &page.tokens);
-            own.iter().zip(tokens).take_while(|(a, b)| a == b).count()
-        };
-        let children = self.children(parent).iter();
-        children
-            .map(|id| (*id, common(id)))
-            .filter(|(_, common)| *common > 0)
-            .max_by_key(|(id, common)| (*common, *id))
     }
 
     fn children(&self, parent: Option<PageId>) -> &[PageId] {
@@ -235,6 +173,7 @@ impl PageStore {
             tokens: tokens.to_vec(),
             place: Place::In(HolderId(0)),
             references: 0,
+            saved: tokens.len() < PAGE_TOKENS,
             children: Vec::new(),
             used: self.tick(),
             bytes: 0,
@@ -243,6 +182,7 @@ impl PageStore {
         self.by_hash.insert(hash, id);
         self.adopt(parent, id);
         self.put(id, place());
+        self.unsaved.push_back(id);
         self.forget_eviction(&hash);
         for id in covered {
             self.remove(id);
@@ -283,6 +223,21 @@ impl PageStore {
         self.change(id, |page| {
             page.references = page.references.saturating_sub(1);
         });
+    }
+
+    pub fn mark_saved(&mut self, id: PageId) {
+        self.change(id, |page| page.saved = true);
+    }
+
+    /// Tokens before a page.
+    pub fn start_of(&self, id: PageId) -> usize {
+        let mut depth = 0;
+        let mut page = self.pages.get(&id);
+        while let Some(parent) = page.and_then(|page| page.parent) {
+            depth += 1;
+            page = self.pages.get(&parent);
+        }
+        depth * PAGE_TOKENS
     }
 
     /// Changes a page and keeps the order of eviction true.
@@ -346,6 +301,21 @@ impl PageStore {
         if self.evicted_set.remove(hash) {
             self.evicted.retain(|evicted| evicted != hash);
         }
+    }
+
+    /// The next full page that the disk does not have.
+    pub fn next_unsaved(&mut self) -> Option<PageId> {
+        while let Some(id) = self.unsaved.pop_front() {
+            if self.pages.get(&id).is_some_and(|page| !page.saved) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Puts back what [`Self::next_unsaved`] gave.
+    pub fn still_unsaved(&mut self, id: PageId) {
+        self.unsaved.push_front(id);
     }
 
     /// Forgets everything.

@@ -5,7 +5,10 @@
 //! the runs after one to warm up. Several sequences run together, with prompts
 //! of different lengths; their figures are those of all of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -34,8 +37,20 @@ struct Run {
 
 /// Measures and prints.
 pub async fn run(args: BenchArgs) -> Result<(), CliError> {
-    let started = headless(None)?;
-    with_workstation(started, async |workstation| bench(workstation, &args).await).await
+    let mut started = headless(None)?;
+    // What earlier runs have stored must not count, nor stay behind.
+    let folder = started.paths.cache.join("bench");
+    started.settings.cache.disk = args.reuse;
+    started.paths.kv_pages = folder.clone();
+    let clear = || match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    clear()?;
+    let outcome =
+        with_workstation(started, async |workstation| bench(workstation, &args).await).await;
+    clear()?;
+    outcome
 }
 
 async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliError> {

@@ -20,6 +20,8 @@ pub struct Paths {
     pub data: PathBuf,
     /// What can be made again.
     pub cache: PathBuf,
+    /// Keys and values of earlier requests.
+    pub kv_pages: PathBuf,
     pub models: PathBuf,
     pub themes: PathBuf,
     pub keymaps: PathBuf,
@@ -52,6 +54,7 @@ impl Paths {
 
     fn new(config: PathBuf, data: PathBuf, cache: PathBuf) -> Self {
         Self {
+            kv_pages: cache.join("kv"),
             models: data.join("models"),
             themes: config.join("themes"),
             keymaps: config.join("keymaps"),

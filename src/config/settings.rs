@@ -20,6 +20,7 @@ pub struct Settings {
     pub api: ApiSettings,
     pub chat: ChatSettings,
     pub engine: EngineSettings,
+    pub cache: CacheSettings,
     pub library: LibrarySettings,
     pub log: LogSettings,
 }
@@ -53,6 +54,18 @@ pub struct EngineSettings {
     pub context_limit: Option<usize>,
     /// Bytes the engine may use at most.
     pub memory_limit: Option<u64>,
+}
+
+/// What is kept of prompts and answers for those that begin alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheSettings {
+    /// Bytes of memory at most.
+    pub memory_limit: Option<u64>,
+    /// Whether it is stored for the next start.
+    pub disk: bool,
+    /// Bytes on the disk at most.
+    pub disk_limit: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +113,7 @@ impl Default for Settings {
             api: ApiSettings::default(),
             chat: ChatSettings::default(),
             engine: EngineSettings::default(),
+            cache: CacheSettings::default(),
             library: LibrarySettings::default(),
             log: LogSettings::default(),
         }
@@ -122,6 +136,16 @@ impl Default for EngineSettings {
             prefill_chunk: 512,
             context_limit: None,
             memory_limit: None,
+        }
+    }
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            memory_limit: None,
+            disk: true,
+            disk_limit: 10_000_000_000,
         }
     }
 }

@@ -116,6 +116,24 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "Memory the engine may use, in bytes or such as \"12 GB\".",
     ),
     doc(
+        "cache.memory_limit",
+        Kind::Bytes,
+        "a quarter of what the model leaves, at most 4 GiB on a CPU or a Mac",
+        "Memory that keys and values of ended requests may fill, in bytes or such as \"2 GB\".",
+    ),
+    doc(
+        "cache.disk",
+        Kind::Bool,
+        "true",
+        "Whether keys and values are stored in the cache folder, where the next start finds them.",
+    ),
+    doc(
+        "cache.disk_limit",
+        Kind::Bytes,
+        "10000000000",
+        "What they may fill on the disk, in bytes or such as \"10 GB\".",
+    ),
+    doc(
         "library.folders",
         Kind::Folders,
         "none",

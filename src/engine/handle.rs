@@ -49,6 +49,10 @@ pub(super) enum Command {
     Unload {
         reply: oneshot::Sender<()>,
     },
+    /// Store all pages that the disk does not have.
+    Flush {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// A request on its way to the engine thread.
@@ -75,7 +79,7 @@ pub struct EngineHandle {
 impl EngineHandle {
     /// Starts the engine thread, without a model.
     pub fn start(options: EngineOptions) -> Self {
-        Self::start_with(options, DeviceLoader::default())
+        Self::start_with(options, DeviceLoader)
     }
 
     pub(super) fn start_with(options: EngineOptions, loader: impl Loader) -> Self {
@@ -155,6 +159,16 @@ impl EngineHandle {
         let (reply, answer) = oneshot::channel();
         if self.commands.send(Command::Unload { reply }).is_ok() {
             // An engine that has stopped holds no model either.
+            let _ = answer.await;
+        }
+    }
+
+    /// Waits until everything that ended sequences have left is on the disk, if
+    /// pages are stored there.
+    pub async fn flush(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Flush { reply }).is_ok() {
+            // An error means that there is nobody left to do so.
             let _ = answer.await;
         }
     }

@@ -56,9 +56,7 @@ pub(super) trait Loader: Send + 'static {
 
 /// Loads real models.
 #[derive(Debug, Default)]
-pub(super) struct DeviceLoader {
-    loads: u64,
-}
+pub(super) struct DeviceLoader;
 
 impl Loader for DeviceLoader {
     fn estimate(&self, source: &ModelSource) -> Result<u64, EngineError> {
@@ -124,13 +122,27 @@ impl Loader for DeviceLoader {
             template,
             defaults,
         };
-        self.loads += 1;
         Ok(Resident {
-            fingerprint: format!("{}#{}", source.id(), self.loads),
+            fingerprint: fingerprint(source, &model),
             decoder: Box::new(model),
             model: Arc::new(loaded),
         })
     }
+}
+
+/// Without a name that lasts, what the model computes is nobody else's.
+fn fingerprint(source: &ModelSource, model: &Model) -> String {
+    let dtype = model.activation_dtype();
+    let named = match source {
+        ModelSource::Folder { path, .. } => models::fingerprint(path, dtype),
+        ModelSource::Random { config, bits, .. } => {
+            models::random_fingerprint(config, *bits, dtype)
+        }
+    };
+    named.unwrap_or_else(|error| {
+        tracing::warn!(model = source.id(), %error, "the model's files could not be fingerprinted");
+        uuid::Uuid::new_v4().to_string()
+    })
 }
 
 fn failed(source: &ModelSource, reason: impl ToString) -> EngineError {

@@ -1,6 +1,7 @@
 //! The whole engine, with a fake model: what requests see.
 
 mod limits;
+mod reuse;
 
 use std::{
     sync::atomic::Ordering,

@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::AtomicUsize,
-        mpsc::{Receiver, TryRecvError},
+        mpsc::{Receiver, RecvError, RecvTimeoutError, TryRecvError},
     },
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ use super::{
     types::*,
 };
 use crate::{
-    cache::{CacheOptions, KvCache},
+    cache::{CacheOptions, KvCache, Unsaved, disk::Disk},
     mlx,
 };
 
@@ -33,6 +33,9 @@ mod admission;
 mod endings;
 mod residence;
 mod statistics;
+
+/// How long the disk's writer is left alone before it is looked after again.
+const WRITER_PAUSE: Duration = Duration::from_millis(100);
 
 /// What waits, in the order it came: a model is changed when everything before
 /// has ended, and what came after meets the new model.
@@ -66,8 +69,10 @@ pub(super) struct Engine<L> {
     /// Last events of requests that have ended.
     leaving: Vec<Outbox>,
     totals: Totals,
-    /// Pages evicted by the caches of earlier models.
+    /// Of the caches of earlier models.
     evicted_before: u64,
+    prefix_before: PrefixCounters,
+    disk: Option<Disk>,
     /// When the step in flight began to have the device to itself.
     busy_since: Instant,
     published: Instant,
@@ -101,6 +106,8 @@ impl<L: Loader> Engine<L> {
             leaving: Vec::new(),
             totals: Totals::default(),
             evicted_before: 0,
+            prefix_before: PrefixCounters::default(),
+            disk: None,
             busy_since: Instant::now(),
             published: Instant::now(),
             steps: 0,
@@ -113,6 +120,7 @@ impl<L: Loader> Engine<L> {
         mlx::device::init();
         self.chunk = self.options.prefill_chunk.unwrap_or_else(default_chunk);
         self.measure_memory();
+        self.disk = self.options.disk_cache.clone().map(Disk::start);
         loop {
             loop {
                 match commands.try_recv() {
@@ -123,15 +131,31 @@ impl<L: Loader> Engine<L> {
             }
             match guarded(|| Ok(self.turn())) {
                 Ok(true) => self.publish_now_and_then(),
-                Ok(false) => {
-                    self.rest();
-                    match commands.recv() {
-                        Ok(command) => self.obey(command),
-                        Err(_) => return,
-                    }
-                }
+                Ok(false) => match self.wait(&commands) {
+                    Ok(Some(command)) => self.obey(command),
+                    Ok(None) => {}
+                    Err(_) => return,
+                },
                 Err(fault) => self.fail_all(&fault),
             }
+        }
+    }
+
+    /// Without work: pages go to the disk a few at a time, then the thread
+    /// sleeps until somebody wants something.
+    fn wait(&mut self, commands: &Receiver<Command>) -> Result<Option<Command>, RecvError> {
+        let left = self.kv.write_behind();
+        if left == Unsaved::More {
+            return Ok(None);
+        }
+        self.rest();
+        if left == Unsaved::None && !self.disk.as_ref().is_some_and(Disk::is_busy) {
+            return commands.recv().map(Some);
+        }
+        match commands.recv_timeout(WRITER_PAUSE) {
+            Ok(command) => Ok(Some(command)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(RecvError),
         }
     }
 
@@ -145,6 +169,11 @@ impl<L: Loader> Engine<L> {
                 self.stats
                     .send_modify(|stats| stats.loading = Some((source.id().to_owned(), 0.0)));
                 self.waiting.push_back(Waiting::Load { source, reply });
+            }
+            Command::Flush { reply } => {
+                self.save_all();
+                // Whoever asked may be gone.
+                let _ = reply.send(());
             }
             Command::Unload { reply } => self.waiting.push_back(Waiting::Unload { reply }),
         }

@@ -5,6 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
+pub use crate::cache::{
+    PrefixCounters,
+    disk::{DiskCounters, DiskOptions, RejectCounters},
+};
+
 /// Names a request for its lifetime; unique within the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct RequestId(pub u64);
@@ -81,6 +86,9 @@ pub struct EngineOptions {
     /// what the weights leave, and at most 4 GiB where the device's memory is
     /// that of the whole machine.
     pub prefix_cache_bytes: Option<u64>,
+    /// Where pages are stored for the next start; `None` keeps them in memory
+    /// only.
+    pub disk_cache: Option<DiskOptions>,
     /// Requests computed at once, and those that may wait besides.
     pub max_sequences: usize,
     pub queue_limit: usize,
@@ -95,6 +103,7 @@ impl Default for EngineOptions {
             context_limit: None,
             memory_limit: None,
             prefix_cache_bytes: None,
+            disk_cache: None,
             max_sequences: 16,
             queue_limit: 256,
             check_finite: true,
@@ -245,6 +254,7 @@ pub struct EngineStats {
     pub waiting: usize,
     pub bytes: ByteStats,
     pub pages: PageStats,
+    pub cache: CacheStats,
     pub totals: Totals,
 }
 
@@ -284,6 +294,13 @@ pub struct PageStats {
     /// How many more fit into the limit.
     pub free: usize,
     pub evicted: u64,
+}
+
+/// What the tiers of the prefix cache have done since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CacheStats {
+    pub prefix: PrefixCounters,
+    pub disk: DiskCounters,
 }
 
 /// Counters since the start.

@@ -14,6 +14,7 @@ mod build;
 mod config;
 mod error;
 pub mod families;
+mod fingerprint;
 mod inspect;
 mod load;
 mod model;
@@ -26,6 +27,7 @@ pub mod weights;
 
 pub use config::Config;
 pub use error::ModelError;
+pub use fingerprint::{fingerprint, random_fingerprint};
 pub use inspect::{ModelFacts, inspect};
 pub use load::{LoadOptions, load};
 pub use model::Model;

@@ -17,6 +17,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -38,8 +39,9 @@ pub use crate::{
     },
     config::{ConfigError, Paths, Problem, Settings, nearest},
     engine::{
-        ByteStats, EngineError, EngineStats, FinishReason, LoadedModel, PageStats, RequestId,
-        RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals, Usage,
+        ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, LoadedModel,
+        PageStats, PrefixCounters, RequestId, RunningRequest, SamplingParams, Timings, TokenEvent,
+        TokenLogprob, Totals, Usage,
     },
     library::{Download, DownloadStatus, Downloads, Fit, ModelEntry, Origin, TemplateFacts},
     mcp::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome, Tools},
@@ -50,9 +52,12 @@ pub use crate::{
 
 use crate::{
     config::SettingsStore,
-    engine::{EngineHandle, EngineOptions, ModelSource},
+    engine::{DiskOptions, EngineHandle, EngineOptions, ModelSource},
     library, mlx,
 };
+
+/// How long the end of the program may wait for the cache to be stored.
+const STORING: Duration = Duration::from_secs(3);
 
 /// The workstation. Cheap to clone; the last clone to go stops everything.
 #[derive(Clone)]
@@ -95,6 +100,11 @@ impl Workstation {
             prefill_chunk: Some(settings.engine.prefill_chunk),
             context_limit: settings.engine.context_limit,
             memory_limit: settings.engine.memory_limit,
+            prefix_cache_bytes: settings.cache.memory_limit,
+            disk_cache: settings.cache.disk.then(|| DiskOptions {
+                folder: paths.kv_pages.clone(),
+                limit: settings.cache.disk_limit,
+            }),
             ..EngineOptions::default()
         });
         let chats = ChatStore::open(&paths.chats_db)
@@ -122,13 +132,26 @@ impl Workstation {
         })
     }
 
-    /// Ends what runs: the API, then the tool servers. What is left ends with
-    /// the last clone.
+    /// Ends what runs: the API, then the tool servers; what was computed last
+    /// is stored. What is left ends with the last clone.
     pub async fn stop(&self) {
         self.inner.api.stop().await;
         if let Some(tools) = self.inner.tools.get() {
             tools.stop().await;
         }
+        let idle = self.engine_stats().borrow().loading.is_none();
+        if idle
+            && tokio::time::timeout(STORING, self.store_cache())
+                .await
+                .is_err()
+        {
+            tracing::warn!("the disk is slow: some of the cache is not stored");
+        }
+    }
+
+    /// Waits until what requests have computed so far is on the disk.
+    pub async fn store_cache(&self) {
+        self.inner.engine.flush().await;
     }
 
     /// The models on this machine, anew after every scan.

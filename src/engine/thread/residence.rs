@@ -7,7 +7,7 @@ use std::{
 
 use super::{Engine, Waiting, admission::Admission, guarded};
 use crate::{
-    cache::{CacheOptions, KvCache},
+    cache::{CacheOptions, KvCache, Unsaved},
     engine::{
         handle::LoadedModel,
         model::{Loader, Resident},
@@ -21,6 +21,9 @@ use crate::{
 /// their most on a device whose memory other programs use too.
 const KEPT_SHARE: u64 = 4;
 const KEPT_MOST: u64 = 4 << 30;
+
+/// Pages are waited for so long when they are to be stored at once.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The part of memory that unused buffers may hold until they are used again:
 /// enough for the activations of a step.
@@ -143,18 +146,49 @@ impl<L: Loader> Engine<L> {
             .saturating_sub(resident.model.weight_bytes);
         let kept = self.options.prefix_cache_bytes;
         let kept = kept.unwrap_or_else(|| default_kept(room));
-        self.evicted_before += self.kv.counters().evicted;
-        self.kv = KvCache::new(CacheOptions {
+        let before = self.kv.counters();
+        self.evicted_before += before.evicted;
+        self.prefix_before = self.prefix_before.plus(before.prefix);
+        let options = CacheOptions {
             fingerprint: resident.fingerprint.clone(),
             bytes_per_token: resident.decoder.kv_bytes_per_token(),
             limit: room,
             kept_limit: kept,
-        });
+        };
+        let root = options.root();
+        let kv = KvCache::new(options);
+        self.kv = match &self.disk {
+            Some(disk) => kv.with_disk(disk.model(root, &resident.model.id)),
+            None => kv,
+        };
         self.model.send_replace(Some(resident.model.clone()));
         self.resident = Some(resident);
     }
 
+    /// Hands all pages to the disk's writer and waits until it has written
+    /// them, for a while at most.
+    pub(super) fn save_all(&mut self) {
+        let Some(disk) = &self.disk else {
+            return;
+        };
+        let deadline = Instant::now() + WRITE_PATIENCE;
+        loop {
+            match self.kv.write_behind() {
+                Unsaved::None => break,
+                Unsaved::More => {}
+                Unsaved::Later => disk.flush(WRITE_PATIENCE),
+            }
+            if Instant::now() > deadline {
+                tracing::warn!("the disk is slow: some pages are not stored");
+                break;
+            }
+        }
+        disk.flush(deadline.saturating_duration_since(Instant::now()));
+    }
+
     fn drop_model(&mut self) {
+        // What the queue does not take is given up.
+        while self.kv.write_behind() == Unsaved::More {}
         self.kv.clear();
         if let Some(resident) = self.resident.take() {
             tracing::info!(model = %resident.model.id, "model unloaded");

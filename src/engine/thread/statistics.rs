@@ -7,7 +7,7 @@ use std::{
 
 use super::Engine;
 use crate::{
-    cache::PAGE_TOKENS,
+    cache::{PAGE_TOKENS, disk::Disk},
     engine::{model::Loader, sequence::Sequence, types::*},
 };
 
@@ -51,6 +51,10 @@ impl<L: Loader> Engine<L> {
             free: cache.free,
             evicted: self.evicted_before + cache.evicted,
         };
+        let tiers = CacheStats {
+            prefix: self.prefix_before.plus(cache.prefix),
+            disk: self.disk.as_ref().map(Disk::counters).unwrap_or_default(),
+        };
         let model = self.resident.as_ref().map(|r| r.model.id.clone());
         let running: Vec<RunningRequest> = self.running.iter().map(Sequence::state).collect();
         let waiting = self.waiting_count.load(Ordering::SeqCst) + self.preempted.len();
@@ -63,6 +67,7 @@ impl<L: Loader> Engine<L> {
                 waiting,
                 bytes,
                 pages,
+                cache: tiers,
                 totals,
             };
             let changed = *stats != new;

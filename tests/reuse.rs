@@ -1,0 +1,120 @@
+//! The guide's answers, computed alone and with all that is kept of earlier
+//! ones: token by token the same.
+
+use std::path::{Path, PathBuf};
+
+use maquette::engine::{
+    DiskOptions, EngineHandle, EngineOptions, Event, LoadedModel, ModelSource, Request,
+    SamplingParams,
+};
+use maquette::text::{
+    TemplateInput,
+    conversation::{Message, Role},
+};
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+fn load(engine: &EngineHandle) -> std::sync::Arc<LoadedModel> {
+    let source = ModelSource::Folder {
+        id: "guide".into(),
+        path: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/guide"),
+    };
+    wait(engine.load(source)).unwrap()
+}
+
+fn start(folder: &Path) -> EngineHandle {
+    let engine = EngineHandle::start(EngineOptions {
+        disk_cache: Some(DiskOptions {
+            folder: folder.to_owned(),
+            limit: 1 << 30,
+        }),
+        ..EngineOptions::default()
+    });
+    load(&engine);
+    engine
+}
+
+/// The answer's tokens and how many of the prompt's came from the cache.
+fn ask(engine: &EngineHandle, prompt: &[u32]) -> (Vec<u32>, usize) {
+    let request = Request {
+        prompt: prompt.to_vec(),
+        max_tokens: Some(40),
+        sampling: SamplingParams {
+            temperature: 0.0,
+            ..SamplingParams::default()
+        },
+        ..Request::default()
+    };
+    let mut stream = engine.submit(request).unwrap();
+    let mut tokens = Vec::new();
+    loop {
+        match stream.blocking_next().expect("the stream ended early") {
+            Event::Token(token) => tokens.push(token.token),
+            Event::Finished(finish) => return (tokens, finish.usage.cached_tokens),
+            Event::Failed(error) => panic!("{error}"),
+            Event::Queued { .. } | Event::Prefill { .. } => {}
+        }
+    }
+}
+
+/// A chat's prompt after each of its questions, with answers as given.
+fn prompt(model: &LoadedModel, chat: &[(&str, &str)], question: &str) -> Vec<u32> {
+    let mut messages = vec![Message::new(
+        Role::System,
+        "You are the guide of Maquette, a terminal workstation for local language models. \
+         Answer briefly and name the keys to press, the commands to type and the panes to open.",
+    )];
+    for (question, answer) in chat {
+        messages.push(Message::new(Role::User, *question));
+        messages.push(Message::new(Role::Assistant, *answer));
+    }
+    messages.push(Message::new(Role::User, question));
+    let input = TemplateInput {
+        messages: &messages,
+        generation_prompt: true,
+        thinking: Some(false),
+        ..TemplateInput::default()
+    };
+    let text = model.template.as_ref().unwrap().render(input).unwrap();
+    model.tokenizer.encode(&text, false).unwrap()
+}
+
+#[test]
+fn what_is_kept_changes_no_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let alone = EngineHandle::start(EngineOptions::default());
+    let model = load(&alone);
+    let questions = [
+        "How do I download a model?",
+        "What does the cache pane show?",
+        "How do I change the theme?",
+        "Can I serve an API without the screen?",
+    ];
+    let mut engine = start(home.path());
+    let mut chat: Vec<(&str, String)> = Vec::new();
+    let mut found = 0;
+    for (turn, question) in questions.into_iter().enumerate() {
+        let so_far: Vec<(&str, &str)> = chat.iter().map(|(q, a)| (*q, a.as_str())).collect();
+        // The next turn, and a branch that asks something else at this point.
+        for question in [question, "Tell me about MCP tools.", question] {
+            let prompt = prompt(&model, &so_far, question);
+            // Loading anew leaves nothing of what was computed.
+            load(&alone);
+            let (expected, nothing) = ask(&alone, &prompt);
+            let (answer, cached) = ask(&engine, &prompt);
+            assert_eq!((answer, nothing), (expected, 0), "turn {turn}: {question}");
+            found += cached;
+        }
+        let (tokens, _) = ask(&engine, &prompt(&model, &so_far, question));
+        let text = model.tokenizer.decode(&tokens, true);
+        chat.push((question, text.trim().to_owned()));
+        if turn % 2 == 1 {
+            wait(engine.flush());
+            engine = start(home.path());
+        }
+    }
+    assert!(found > 500, "only {found} tokens came from the cache");
+}

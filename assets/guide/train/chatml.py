@@ -113,6 +113,13 @@ def render(chat: Chat) -> list[Segment]:
     return out
 
 
+def prompt(messages: list[Json], tools: list[Json], thinking: bool) -> str:
+    """The conversation up to where the answer begins."""
+    whole = "".join(text for text, _ in render(Chat([*messages, assistant("")], tools, thinking)))
+    begin = "<|im_start|>assistant\n"
+    return whole[: whole.rindex(begin)] + begin + ("<think>\n" if thinking else NO_THOUGHT)
+
+
 def split_first(text: str) -> tuple[str, str]:
     """First word or marker of a text, and the rest."""
     for i, c in enumerate(text):

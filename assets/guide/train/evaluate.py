@@ -1,23 +1,31 @@
-"""Measures the guide with mlx-lm on held-out questions, and writes scores.json.
+"""Measures the guide on held-out questions, answered by `maquette serve`, and writes scores.json.
 
 Sections: questions about Maquette (development and test halves), other subjects, calls of unseen tools, questions
-that need none of the offered tools, answers from results, thinking on and off, and small exercises.
+that need none of the offered tools, answers from results, thinking on and off, and small exercises. With `--mlx-lm`
+the reference answers instead, which takes many times longer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import re
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
-import basics
 import values
+from chatml import prompt
 from facts import Facts
 from heldout.tools import RESULTS, SPECIFICATIONS, cases, schema_of
 from tools import free_tool, polite
@@ -26,6 +34,9 @@ from words import shares
 HERE = Path(__file__).parent
 Json = dict[str, Any]
 REFUSAL = "lies outside what I know"
+LONGEST = 300
+"""Tokens of an answer at most."""
+IN_FLIGHT = 8
 
 
 @dataclass
@@ -75,8 +86,11 @@ def maquette_cases(facts: Facts) -> list[Case]:
 
 
 def other_cases() -> list[Case]:
-    lines = [x for x in (HERE / "heldout/other.txt").read_text().splitlines() if x and not x.startswith("#")]
-    return [Case("other subjects", user(x), lambda a: REFUSAL in a and "<tool_call>" not in a, want="refusal") for x in lines]
+    out = []
+    for name, section in (("other", "other subjects"), ("other_second", "other subjects, second set")):
+        lines = [x for x in (HERE / f"heldout/{name}.txt").read_text().splitlines() if x and not x.startswith("#")]
+        out += [Case(section, user(x), lambda a: REFUSAL in a and "<tool_call>" not in a, want="refusal") for x in lines]
+    return out
 
 
 def calls_of(answer: str) -> list[Json] | None:
@@ -90,7 +104,7 @@ def calls_of(answer: str) -> list[Json] | None:
 def kept_back_tools(number: int) -> list[Case]:
     """Calls of tools whose names, parameters and values come from words that training never shows."""
     kept = list(shares()[1])
-    values.Vocabulary.words, values.Vocabulary.favourites = shares()[1], []
+    values.Vocabulary.words, values.Vocabulary.favourites, values.Vocabulary.wild = shares()[1], [], False
     for names in (values.FIRST, values.LAST, values.CITIES):
         names[:] = [w.capitalize() for w in kept]
     rng = random.Random(17)
@@ -147,28 +161,72 @@ def thinking_cases(maquette: list[Case]) -> list[Case]:
     return out
 
 
-def exercise_cases(number: int) -> list[Case]:
-    rng = random.Random(99)
+def exercise_cases() -> list[Case]:
+    """Exercises that were drawn once and kept, so that widening basics.py does not change the measure."""
     out = []
-    for i in range(number):
-        qa = basics.draw(rng)
-        out.append(Case("exercises", user(qa.ask), lambda a, w=qa.answer: visible(a) == w, thinking=i % 2 == 1, want=qa.answer))
+    for i, line in enumerate((HERE / "heldout/exercises.txt").read_text().splitlines()):
+        ask, wanted = line.split(" => ")
+        out.append(Case("exercises", user(ask), lambda a, w=wanted: visible(a) == w, thinking=i % 2 == 1, want=wanted))
     return out
 
 
-def answer(job: tuple[str, list[tuple[list[Json], list[Json], bool]]]) -> list[str]:
-    """Answers of the model to some conversations; runs in a process of its own, as MLX uses one core."""
+def with_mlx_lm(folder: Path, prompts: list[str]) -> list[str]:
+    """Answers of the reference implementation."""
     import mlx.core as mx
     from mlx_lm import batch_generate, load
     from mlx_lm.utils import dequantize_model
 
-    model, tokenizer = load(job[0])
+    model, tokenizer = load(str(folder))
     # The same weights, unpacked to f32: MLX multiplies those far faster on a CPU than packed ones.
     model = dequantize_model(model)
     model.set_dtype(mx.float32)
-    prompts = [tokenizer.apply_chat_template(messages, tools=tools or None, add_generation_prompt=True, enable_thinking=thinking)
-               for messages, tools, thinking in job[1]]
-    return batch_generate(model, tokenizer, prompts, max_tokens=300).texts
+    ids = [tokenizer.encode(p, add_special_tokens=False) for p in prompts]
+    return batch_generate(model, tokenizer, ids, max_tokens=LONGEST).texts
+
+
+def request(url: str, body: Json | None = None) -> Json:
+    """An answer of the API; with a body, to a POST."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=300) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def served(program: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Runs `maquette serve` in a home of its own; gives the address of its API and the name of the model."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/v1"
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "MAQUETTE_HOME": home}
+        command = [program, "serve", "--model", str(folder.resolve()), "--port", str(port)]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            loaded: list[str] = []
+            while not loaded:
+                if process.poll() is not None:
+                    raise SystemExit(f"`{' '.join(command)}` ended with status {process.returncode}")
+                try:
+                    loaded = [m["id"] for m in request(f"{url}/models")["data"] if m.get("loaded")]
+                except (urllib.error.URLError, ConnectionError):
+                    pass
+                time.sleep(0.2)
+            yield url, loaded[0]
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def with_maquette(program: str, folder: Path, prompts: list[str]) -> list[str]:
+    """Answers of the program itself, several at a time, which it batches."""
+    with served(program, folder) as (url, model), ThreadPoolExecutor(IN_FLIGHT) as pool:
+
+        def complete(text: str) -> str:
+            body = {"model": model, "prompt": text, "temperature": 0, "max_tokens": LONGEST}
+            return request(f"{url}/completions", body)["choices"][0]["text"]
+
+        return list(pool.map(complete, prompts))
 
 
 def main() -> None:
@@ -176,21 +234,24 @@ def main() -> None:
     cli.add_argument("--model", type=Path, default=HERE.parent)
     cli.add_argument("--facts", type=Path, default=HERE / "facts.json")
     cli.add_argument("--scores", type=Path, default=HERE / "scores.json")
-    cli.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    cli.add_argument("--maquette", default="maquette", help="the program to measure with")
+    cli.add_argument("--mlx-lm", action="store_true", help="measure with mlx-lm instead")
+    cli.add_argument("--every", type=int, default=1, help="take one case of so many")
+    cli.add_argument("--answers", type=Path, help="where to write all answers as JSON")
     cli.add_argument("--only", default="", help="run only sections whose name contains this")
     cli.add_argument("--failures", type=Path, help="where to write the wrong answers")
     args = cli.parse_args()
     facts = Facts(args.facts)
     maquette, other = maquette_cases(facts), other_cases()
-    every = [*maquette, *other, *no_call_cases(maquette, other), *result_cases(), *thinking_cases(maquette),
-             *exercise_cases(150), *tool_cases(126), *kept_back_tools(220)]
-    every = [c for c in every if args.only in c.section]
-    plain = [(c.messages, c.tools, c.thinking) for c in every]
-    shares = [plain[i :: args.workers] for i in range(args.workers)]
-    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        answered = pool.map(answer, [(str(args.model), share) for share in shares])
+    every = [*maquette, *other, *no_call_cases(maquette, [c for c in other if c.section == "other subjects"]), *result_cases(), *thinking_cases(maquette),
+             *exercise_cases(), *tool_cases(126), *kept_back_tools(220)]
+    every = [c for c in every if args.only in c.section][:: args.every]
+    prompts = [prompt(c.messages, c.tools, c.thinking) for c in every]
+    texts = with_mlx_lm(args.model, prompts) if args.mlx_lm else with_maquette(args.maquette, args.model, prompts)
     # With thinking on, the prompt already ends with the marker that opens the thought.
-    answers = {i + n * args.workers: "<think>\n" * every[i + n * args.workers].thinking + text for i, share in enumerate(answered) for n, text in enumerate(share)}
+    answers = ["<think>\n" * c.thinking + text for c, text in zip(every, texts)]
+    if args.answers:
+        args.answers.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     counts: dict[str, list[int]] = {}
     wrong = []
     for i, case in enumerate(every):

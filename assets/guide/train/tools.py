@@ -12,6 +12,7 @@ from chatml import Chat, Json, assistant, result, user
 from domains import DOMAINS, Domain, Parameter
 from grammar import Rng, expand
 from lexicon import gerund
+from loose import DOCS as LOOSE_DOCS, SPOKEN_KIND, describe, draw_slot, draw_topic, loose_request
 from product import Qa
 
 SYSTEMS = ("You are a helpful assistant.", "You are a helpful assistant with tools.", "Use the tools when they help.",
@@ -41,6 +42,12 @@ class Tool:
     request: Callable[[Rng], tuple[str, Json]]
     key: str
     """What it is about: two tools with the same key must not be offered together."""
+    hints: frozenset[str] = frozenset()
+    """Words that a request may hint with: no other tool that is offered may have one of them."""
+    kinds: frozenset[str] = frozenset()
+    """Kinds of its values, as far as they tell it from other tools."""
+    hinted: bool = True
+    """Whether the last request had any word of the tool."""
 
     @property
     def name(self) -> str:
@@ -232,6 +239,39 @@ def free_tool(rng: Rng, known: bool = True) -> Tool:
     return Tool(schema, request, name)
 
 
+def loose_tool(rng: Rng) -> Tool:
+    """A tool that people ask for by synonyms and hints, or by values alone."""
+    style = draw_style(rng)
+    topic = draw_topic(rng)
+    taken: set[str] = set()
+    slots = [draw_slot(rng, taken) for _ in range(rng.choices((0, 1, 2, 3, 4), (4, 29, 37, 25, 5))[0])]
+    words, doc = describe(topic, slots, rng)
+    name = join_name(words, style)
+    properties: Json = {}
+    with_docs = rng.random() < 0.8
+    for slot in slots:
+        schema = slot.schema(rng)
+        kind = f"number of {slot.units[0]}" if slot.units else SPOKEN_KIND.get(slot.role.kind, "number")
+        if with_docs and (text := rng.choice(LOOSE_DOCS).format(n=slot.name, N=slot.name.capitalize(), k=kind)):
+            schema["description"] = text[:1].upper() + text[1:]
+            if slot.yes and rng.random() < 0.2:
+                schema["description"] = f"Whether {slot.name}: true for {slot.yes[0]}, false for {slot.no[0]}"
+        properties[join_name(slot.name, style)] = schema
+    keys = {slot.name: join_name(slot.name, style) for slot in slots}
+    optional = {slot.name for slot in slots if rng.random() < 0.12}
+    kinds = frozenset(slot.role.kind for slot in slots)
+    hints = frozenset(w for w in (*topic.acts, *topic.objects) if len(w) > 2)
+
+    told = f"{words} {doc}".lower()
+
+    def request(r: Rng) -> tuple[str, Json]:
+        text, arguments, tool.hinted = loose_request(topic, told, slots, optional, r)
+        return text, {keys[n]: v for n, v in arguments.items()}
+
+    tool = Tool(make_schema(name, doc, properties, [keys[s.name] for s in slots if s.name not in optional], rng), request, name, hints, kinds)
+    return tool
+
+
 def draw_plan(rng: Rng, style: str, known: bool) -> list[tuple[str, str, str]]:
     """Parameters of a free tool: name as spoken, name in the schema, kind of value."""
     plan: list[tuple[str, str, str]] = []
@@ -357,6 +397,17 @@ def lookup(rng: Rng) -> tuple[Tool, str, Json, str, str]:
     return tool, text, arguments, json.dumps(fields), f"The {f} is **{shown(fields[f])}**."
 
 
+def apart_from(other: Tool, needed: Tool) -> bool:
+    """Whether nobody could take a request for one tool as one for the other."""
+    if not needed.hinted:
+        return bool(other.kinds) and not other.kinds & needed.kinds
+    if needed.hints:
+        function = other.schema["function"]
+        told = f"{function['name']} {function.get('description', '')}".lower()
+        return not other.hints & needed.hints and not any(h in told for h in needed.hints)
+    return True
+
+
 class ToolChats:
     """Draws whole conversations with tools."""
 
@@ -364,7 +415,10 @@ class ToolChats:
         self.plain, self.refuse = plain, refuse
 
     def tool(self, rng: Rng) -> Tool:
-        return free_tool(rng) if rng.random() < 0.62 else domain_tool(rng.choice(DOMAINS), rng)
+        kind = rng.random()
+        if kind < 0.45:
+            return loose_tool(rng)
+        return free_tool(rng) if kind < 0.72 else domain_tool(rng.choice(DOMAINS), rng)
 
     def offered(self, needed: list[Tool], rng: Rng) -> list[Tool]:
         """The tools that are needed among others, in any order."""
@@ -372,7 +426,7 @@ class ToolChats:
         names = {t.name for t in needed}
         for _ in range(rng.choices((0, 1, 2, 3, 4, 5, 8, 11), (24, 22, 19, 14, 10, 6, 3, 2))[0]):
             t = self.tool(rng)
-            if t.key not in tools and t.name not in names:
+            if t.key not in tools and t.name not in names and all(apart_from(t, n) for n in needed):
                 tools[t.key] = t
                 names.add(t.name)
         return rng.sample(list(tools.values()), len(tools))
@@ -380,7 +434,7 @@ class ToolChats:
     def draw(self, rng: Rng) -> Chat:
         """One conversation that ends with a call, with an answer from a result, or without any call."""
         kind = rng.random()
-        if kind < 0.14:
+        if kind < 0.15:
             return self.without_call(rng)
         if kind < 0.22:
             return self.two_calls(rng)
@@ -388,9 +442,11 @@ class ToolChats:
             tool, text, arguments, returned, answer = lookup(rng)
             messages = [user(polite(text, rng, arguments)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
             return self.finish(messages, [tool], rng)
+        if kind < 0.5:
+            return self.many_calls(rng)
         tool = self.tool(rng)
         text, arguments = tool.request(rng)
-        if kind < 0.5:
+        if kind < 0.62:
             returned, answer = draw_result(text, rng)
             messages = [user(polite(text, rng, arguments)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
             if rng.random() < 0.3:
@@ -399,6 +455,37 @@ class ToolChats:
         else:
             messages = [user(polite(text, rng, arguments)), self.call(tool, arguments)]
         return self.finish(messages, [tool], rng)
+
+    def many_calls(self, rng: Rng) -> Chat:
+        """A conversation in which several of the same tools are called, one after the other."""
+        tools: list[Tool] = []
+        asked = []
+        for _ in range(rng.randint(3, 7)):
+            tool = rng.choice(tools) if tools and rng.random() < 0.4 else self.tool(rng)
+            text, arguments = tool.request(rng)
+            if not tool.hinted or tool not in tools and any(tool.key == t.key or tool.name == t.name or not apart_from(t, tool) or not apart_from(tool, t) for t in tools):
+                continue
+            if tool not in tools:
+                tools.append(tool)
+            asked.append((tool, text, arguments))
+        if not asked:
+            return self.without_call(rng)
+        for tool in tools:
+            tool.hinted = True
+        messages: list[Json] = []
+        for i, (tool, text, arguments) in enumerate(asked):
+            messages.append(user(polite(text, rng, arguments) if rng.random() < 0.6 else text))
+            if i == len(asked) - 1:
+                messages.append(self.call(tool, arguments))
+                break
+            past = self.call(tool, arguments)
+            del past["reasoning_content"]
+            returned, answer = draw_result(text, rng) if rng.random() < 0.4 else ("ok", "Done.")
+            messages += [past, result(returned), assistant(answer)]
+        chat = self.finish(messages, tools, rng)
+        # Past calls count for the loss only in the style that the guide writes itself.
+        chat.compact = rng.random() < 0.1
+        return chat
 
     def call(self, tool: Tool, arguments: Json) -> Json:
         listed = ", ".join(f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in arguments.items()) or "no arguments"
@@ -431,14 +518,14 @@ class ToolChats:
     def without_call(self, rng: Rng) -> Chat:
         """Tools are offered, but the question needs none of them, or needs one that is not there."""
         kind = rng.random()
-        if kind < 0.45:
+        if kind < 0.5:
             qa = self.plain(rng)
             return self.finish([user(qa.ask), assistant(qa.answer, qa.thought)], [], rng)
-        if kind < 0.75:
+        if kind < 0.87:
             qa = self.refuse(rng)
             return self.finish([user(qa.ask), assistant(qa.answer, qa.thought)], [], rng)
         missing = domain_tool(rng.choice(DOMAINS), rng)
-        others = [t for t in self.offered([], rng) if t.key != missing.key] or [free_tool(rng)]
+        others = [t for t in self.offered([], rng) if t.key != missing.key and not t.hints] or [free_tool(rng)]
         text, wanted = missing.request(rng)
         refusal = self.refuse(rng)
         return self.finish([user(polite(text, rng, wanted)), assistant(refusal.answer, "No tool fits, and this is not about Maquette.")], others, rng)
@@ -454,4 +541,4 @@ class ToolChats:
         return Chat(messages, [t.schema for t in tools], thinking=rng.random() < 0.35, compact=rng.random() < 0.35)
 
 
-__all__ = ["Parameter", "Tool", "ToolChats", "domain_tool", "free_tool", "polite"]
+__all__ = ["Parameter", "Tool", "ToolChats", "domain_tool", "free_tool", "loose_tool", "polite"]

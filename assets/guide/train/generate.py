@@ -118,12 +118,12 @@ class Generator:
             qa = self.articles.question(rng.choice(self.articles.small_talk), rng)
             qa.ask = noise(qa.ask, rng)
             return qa
-        if kind < 0.7:
+        if kind < 0.69:
             qa = self.about_maquette(rng)
             if index and rng.random() < 0.3:
                 qa.ask = rng.choice(("and ", "ok, and ", "ok ", "now ", "and then, ", "also, ", "next: ", "thanks. ", "so ")) + qa.ask[0].lower() + qa.ask[1:]
             return qa
-        return self.other(rng) if kind < 0.83 else self.exercise(rng)
+        return self.other(rng) if kind < 0.81 else self.exercise(rng)
 
 
 def sample_texts(facts: Path, chats: int) -> list[str]:

@@ -67,6 +67,9 @@ FORMS = (
     "{tell me a joke|sing a song|make me laugh|tell me a story|give me advice|write a poem|recommend a movie|recommend a book|play a game with me|tell me something interesting|what day is it|what's the date|give me a recipe|surprise me|tell me a secret|do my homework|predict the future|flip a coin|who will win}",
     "{what|who|where|when} {is|was} {the|a} $PSEUDO{| $PSEUDO}", "{how|why} {does|do} {the|a} $PSEUDO $PSEUDO", "{what do you think of|have you heard of|tell me about|explain} $PSEUDO $PSEUDO",
     "{why is|why are|why do} {the sky blue|grass green|leaves red in autumn|we sleep|cats purr|people yawn|planes fly|ships float|the sea salty|onions make us cry|birds sing|stars twinkle}",
+    "{does|do|will} {the |my |}$PSEUDO {need|like|want|contain|hurt|love} {a |the |}$PSEUDO", "{describe|outline|sketch} $PSEUDO {in simple words|to a child|briefly|for beginners}", "{when|where} did {the |}$PSEUDO {begin|end|happen|appear}",
+    "{who|what|where|when} {was|is|were} {the |}$PSEUDO of {the |}$PSEUDO", "{how long|how often|how hot|how old} {does|do|must|can} {a |the |}$PSEUDO $PSEUDO", "{write|compose} {an|my} {email|invitation|toast|obituary|review} {about|to|for} {a |the |my |}$PSEUDO $PSEUDO",
+    "{which|what kind of} $PSEUDO {belongs to|comes from} {the |a |}$PSEUDO", "{my|our|his|her} $PSEUDO {and|with} {my|our|the} $PSEUDO {again|today|at night|every week}{|, any advice}",
     "how many {legs does a spider have|planets are there|countries are there|days are in a year|bones are in the body|states are in the US|moons has Jupiter|people live on earth|strings has a violin|players are in a football team|calories are in an apple|seconds are in a day}",
 )
 

@@ -115,9 +115,9 @@ def phrase(rng: Rng, low: int = 2, high: int = 6) -> str:
     return " ".join(word(rng) for _ in range(rng.randint(low, high)))
 
 
-SENTENCES = ("the W W is W|we W out of W|W the W|the W W at W|I am W|W W to the W|do not W the W|it is a W W|bring W W|no W today|our W was W by W|they W it|all W are W|W for you and me|see you at the W|"
+SENTENCES = ("the W W is W|W the W|I am W|W W to the W|do not W the W|it is a W W|no W today|our W was W by W|they W it|all W are W|W for you and me|see you at the W|"
              "a W of W|W is not W|what a W|more W than W|the W of the W|W with W in it|this W is W|has the W been W|please W W|he said W|she has W W|is it W|W or W|when the W W|you can W|W again|"
-             "if W then W|W, W and W|the old W|my W and your W|too W to W|W from W|we are W|not W|there is a W on the W|that was W|who W the W|an W in the W|W W W|W up|W down the W|call W back|"
+             "if W then W|W, W and W|the old W|my W and your W|too W to W|W from W|we are W|not W|there is a W on the W|that was W|who W the W|an W in the W|W W W|W up|W down the W|"
              "W on W|hello W|thank you, W|W is W because of W|his W W|her W|W it!|W?|go to W|I W it all|W will be W|as W as W|W by W|W's W").split("|")
 
 

@@ -1,7 +1,8 @@
 """Writes the guide in MLX's affine 8-bit layout (groups of 64) from the checkpoint that train.py leaves.
 
 Each matrix becomes `weight` (uint32, four values a word, the first in the low byte), `scales` and `biases`
-(float16, one a group): value = scale * code + bias. Norms stay float16.
+(float16, one a group): value = scale * code + bias. Norms stay float16. Of several checkpoints, each trained on from the
+one before, the mean is written: it answers more evenly than the last alone.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ def quantise(w: np.ndarray) -> dict[str, np.ndarray]:
 
 def main() -> None:
     cli = argparse.ArgumentParser(description=__doc__)
-    cli.add_argument("run", type=Path, help="folder with checkpoint.safetensors and train.json")
+    cli.add_argument("runs", type=Path, nargs="+", help="folders with checkpoint.safetensors and train.json")
     cli.add_argument("--out", type=Path, default=Path(__file__).parent.parent)
     args = cli.parse_args()
-    shape = json.loads((args.run / "train.json").read_text())["config"]
+    shape = json.loads((args.runs[-1] / "train.json").read_text())["config"]
+    checkpoints = [load_file(run / "checkpoint.safetensors") for run in args.runs]
+    means = {n: np.mean([c[n].astype(np.float32) for c in checkpoints], axis=0).astype(np.float16) for n in sorted(checkpoints[0])}
     tensors: dict[str, np.ndarray] = {}
-    for name, w in sorted(load_file(args.run / "checkpoint.safetensors").items()):
+    for name, w in means.items():
         if w.ndim == 1:
             tensors[name] = w
             continue

@@ -226,6 +226,26 @@ fn busy_engine(state: &mut State) {
                 free: 900,
                 evicted: 3,
             },
+            cache: CacheStats {
+                prefix: PrefixCounters {
+                    memory_hits: 7,
+                    disk_hits: 1,
+                    memory_tokens: 3840,
+                    disk_tokens: 1280,
+                    misses: 1,
+                    ended_other_tokens: 2,
+                    ..PrefixCounters::default()
+                },
+                disk: DiskCounters {
+                    on: true,
+                    writing: true,
+                    stored_bytes: 1_400_000_000,
+                    limit: 10_000_000_000,
+                    written_pages: 61,
+                    queued: 2,
+                    ..DiskCounters::default()
+                },
+            },
             ..EngineStats::default()
         };
         stats.totals = Totals {

@@ -219,7 +219,11 @@ impl KvCache {
         let hot = hot.position(|holder| !needed.contains(&holder.id));
         match (self.pages.oldest(), hot) {
             (Some((used, page)), hot) if hot.is_none_or(|at| used <= self.hot[at].used) => {
-                self.evict(page);
+                let depth = self.pages.start_of(page) / PAGE_TOKENS;
+                match self.shared_with(depth, page) {
+                    Some(holder) => self.pages.put(page, Place::In(holder)),
+                    None => self.evict(page),
+                }
             }
             (_, Some(at)) => self.cool(at),
             _ => return false,

@@ -29,6 +29,9 @@ pub enum Command {
     Pull(PullArgs),
     /// Measure prefill and decode speed
     Bench(BenchArgs),
+    /// Look at, clear or fill the keys and values stored on the disk
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Say which backend, device, memory, folders and terminal features were found
     Doctor(DoctorArgs),
     /// Print what the program knows of itself as JSON
@@ -139,6 +142,37 @@ pub struct BenchArgs {
     /// Measure the first token of the next turn, of a branch and after a restart instead
     #[arg(long)]
     pub reuse: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Say what is stored, by model
+    Stats {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what is stored
+    Clear {
+        /// Of this model alone; of all when left out
+        #[arg(long, value_name = "ID")]
+        model: Option<String>,
+    },
+    /// Compute prompts and store them, for quick first answers
+    Warm(WarmArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct WarmArgs {
+    /// The model to compute with; the guide when left out
+    #[arg(long, value_name = "PATH_OR_ID")]
+    pub model: Option<String>,
+    /// A file with a prompt a line, or - for standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

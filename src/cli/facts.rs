@@ -59,12 +59,32 @@ fn commands() -> Value {
     });
     let others = root
         .get_subcommands()
-        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
-        .map(command);
+        .filter(|command| shown(command))
+        .flat_map(|parent| {
+            let mut children = parent
+                .get_subcommands()
+                .filter(|child| shown(child))
+                .peekable();
+            match children.peek() {
+                None => vec![command(parent.get_name(), parent)],
+                Some(_) => children
+                    .map(|child| {
+                        command(
+                            &format!("{} {}", parent.get_name(), child.get_name()),
+                            child,
+                        )
+                    })
+                    .collect(),
+            }
+        });
     std::iter::once(screen).chain(others).collect()
 }
 
-fn command(command: &clap::Command) -> Value {
+fn shown(command: &clap::Command) -> bool {
+    !command.is_hide_set() && command.get_name() != "help"
+}
+
+fn command(name: &str, command: &clap::Command) -> Value {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
     let options = command
@@ -73,7 +93,7 @@ fn command(command: &clap::Command) -> Value {
         .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
         .map(option);
     json!({
-        "name": command.get_name(),
+        "name": name,
         "doc": command.get_about().map(ToString::to_string),
         "usage": usage,
         "options": options.collect::<Vec<_>>(),

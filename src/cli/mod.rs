@@ -6,6 +6,7 @@
 
 mod args;
 mod bench;
+mod cache;
 mod chat;
 mod doctor;
 mod facts;
@@ -60,6 +61,7 @@ async fn run(command: Option<Command>) -> Result<(), CliError> {
         Some(Command::Models(args)) => models::run(args).await,
         Some(Command::Pull(args)) => pull::run(args).await,
         Some(Command::Bench(args)) => bench::run(args).await,
+        Some(Command::Cache(command)) => cache::run(command).await,
         Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Facts) => facts::run(),
     }

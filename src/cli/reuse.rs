@@ -74,6 +74,7 @@ pub async fn run(
         turns[1].count(&ask(workstation, more(&history), SHORT).await?);
         turns[2].count(&ask(workstation, branch, SHORT).await?);
         workstation.store_cache().await;
+        workstation.unload().await?;
         load_model(workstation, args).await?;
         turns[3].count(&ask(workstation, more(&history), SHORT).await?);
     }

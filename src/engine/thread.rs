@@ -172,6 +172,7 @@ impl<L: Loader> Engine<L> {
             }
             Command::Flush { reply } => {
                 self.save_all();
+                self.publish();
                 // Whoever asked may be gone.
                 let _ = reply.send(());
             }

@@ -1,13 +1,13 @@
 //! The types of the lower layers that the screen shows, gathered in one place.
 
 pub use crate::workstation::{
-    AnswerEvent, AnswerFacts, AnswerFinish, ApiState, Backend, ByteStats, ChatRequest, ChatStore,
-    ChatSummary, Conversation, DeviceInfo, Download as DownloadState, DownloadStatus, EngineError,
-    EngineStats, Fit, GenerationOptions, LogFilter, LogRecord, LogRing, Message as ChatMessage,
-    ModelEntry, Node, NodeId, Origin, PageStats, RequestId, Role, RunningRequest,
-    SamplingOverrides, Segment, ServerState, ServerStatus, StoreError, TemplateFacts, Timings,
-    TokenEvent, ToolCall, ToolInfo, ToolOutcome, ToolSpec, Totals, Usage, Workstation,
-    WorkstationError, install_panic_hook, stderr,
+    AnswerEvent, AnswerFacts, AnswerFinish, ApiState, Backend, ByteStats, CacheStats, ChatRequest,
+    ChatStore, ChatSummary, Conversation, DeviceInfo, DiskCounters, Download as DownloadState,
+    DownloadStatus, EngineError, EngineStats, Fit, GenerationOptions, LogFilter, LogRecord,
+    LogRing, Message as ChatMessage, ModelEntry, Node, NodeId, Origin, PageStats, PrefixCounters,
+    RejectCounters, RequestId, Role, RunningRequest, SamplingOverrides, Segment, ServerState,
+    ServerStatus, StoreError, TemplateFacts, Timings, TokenEvent, ToolCall, ToolInfo, ToolOutcome,
+    ToolSpec, Totals, Usage, Workstation, WorkstationError, install_panic_hook, stderr,
 };
 
 /// The facts of the model in use that are shown.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod api;
+mod disk_cache;
 mod generate;
 mod resident;
 mod sampling;
@@ -28,11 +29,13 @@ use shelf::Shelf;
 
 pub use answer::AnswerStream;
 pub use api::{ApiCall, ApiServer, RunningApi, Starting};
+pub use disk_cache::{clear_cache, stored_models};
 pub use resident::GUIDE;
 pub use sampling::MOST_LOGPROBS;
 pub use types::*;
 
 pub use crate::{
+    cache::disk::{ModelUsage, Swept},
     chat::{
         AnswerFacts, Changes, ChatStore, ChatSummary, Conversation, ConversationHead, Node, NodeId,
         SearchHit, StoreError, TreeError,
@@ -40,8 +43,8 @@ pub use crate::{
     config::{ConfigError, Paths, Problem, Settings, nearest},
     engine::{
         ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, LoadedModel,
-        PageStats, PrefixCounters, RequestId, RunningRequest, SamplingParams, Timings, TokenEvent,
-        TokenLogprob, Totals, Usage,
+        PageStats, PrefixCounters, RejectCounters, RequestId, RunningRequest, SamplingParams,
+        Timings, TokenEvent, TokenLogprob, Totals, Usage,
     },
     library::{Download, DownloadStatus, Downloads, Fit, ModelEntry, Origin, TemplateFacts},
     mcp::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome, Tools},

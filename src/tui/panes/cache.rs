@@ -1,5 +1,5 @@
 //! The cache pane: speed, load, memory and cache hits over the last minutes,
-//! the page map, and the running requests.
+//! the tiers of the prefix cache, the page map, and the running requests.
 //!
 //! Samples are taken once a second while something changes, and a little
 //! longer so that curves come down to rest; then the pane is still.
@@ -7,6 +7,7 @@
 mod history;
 mod pages;
 mod requests;
+mod tiers;
 
 use ratatui::{
     Frame,
@@ -297,9 +298,10 @@ impl Pane for CachePane {
             height if area.width >= ONE_ROW => (height / 3).clamp(8, 14),
             height => (height / 2).clamp(10, 20),
         };
-        let [charts, totals, map, table] = Layout::vertical([
+        let [charts, totals, tiers, map, table] = Layout::vertical([
             Constraint::Length(charts),
             Constraint::Length(1),
+            Constraint::Length(tiers::height(area.height)),
             Constraint::Length(pages::height(area.height)),
             Constraint::Min(0),
         ])
@@ -309,6 +311,7 @@ impl Pane for CachePane {
             false => self.draw_charts(frame, charts, theme),
         }
         self.draw_totals(frame, totals, theme, shared);
+        tiers::draw(frame, tiers, &shared.stats.cache, theme);
         pages::draw(frame, map, &shared.stats.pages, theme);
         requests::draw(frame, table, &shared.stats, theme);
     }

@@ -1,4 +1,4 @@
-//! The README's tables of keys, commands and folders are the program's own.
+//! The README's tables of keys, commands, folders and settings are the program's own.
 //!
 //! `UPDATE_README=1 cargo test --test readme` writes them anew, on Linux: the
 //! README shows the folders there.
@@ -29,6 +29,7 @@ fn tables_follow_the_program() {
         ("keys", keys(&facts)),
         ("commands", commands(&facts)),
         ("folders", folders(&facts)),
+        ("settings", settings(&facts)),
     ] {
         made = replace(&made, name, &table);
     }
@@ -120,6 +121,21 @@ fn folders(facts: &Value) -> String {
     for folder in rows(facts, "folders") {
         let text = |key: &str| folder[key].as_str().unwrap_or_default().to_owned();
         let _ = writeln!(table, "| `{}` | {} |", text("path"), text("doc"));
+    }
+    table
+}
+
+fn settings(facts: &Value) -> String {
+    let mut table = String::from("| setting | built-in value | meaning |\n|---|---|---|\n");
+    for setting in rows(facts, "settings") {
+        let text = |key: &str| {
+            setting[key]
+                .as_str()
+                .unwrap_or_default()
+                .replace('|', "\\|")
+        };
+        let (key, default, doc) = (text("key"), text("default"), text("doc"));
+        let _ = writeln!(table, "| `{key}` | {default} | {doc} |");
     }
     table
 }

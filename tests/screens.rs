@@ -214,6 +214,7 @@ fn busy_engine(state: &mut State) {
             bytes: ByteStats {
                 weights: 2_300_000_000,
                 kv: 20_000_000 * second,
+                kv_running: 5_000_000 * second,
                 active: 2_400_000_000 + 20_000_000 * second,
                 reusable: 100_000_000,
                 peak: 3_100_000_000,
@@ -248,6 +249,8 @@ fn busy_engine(state: &mut State) {
             },
             ..EngineStats::default()
         };
+        stats.measures.last_batch = 2;
+        stats.measures.last_first_token = Some(Duration::from_millis(412));
         stats.totals = Totals {
             requests: 9,
             prompt_tokens: 6120,

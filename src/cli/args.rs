@@ -58,6 +58,25 @@ pub struct ServeArgs {
         hide_env_values = true
     )]
     pub api_key: Option<String>,
+    /// Requests computed at the same time
+    #[arg(long, value_name = "N",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub max_sequences: Option<usize>,
+    /// Requests that may wait besides
+    #[arg(long, value_name = "N",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=65536))]
+    pub queue_limit: Option<usize>,
+    /// Prompt tokens computed in one step
+    #[arg(long, value_name = "N",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(16..=65536))]
+    pub prefill_chunk: Option<usize>,
+    /// Tokens of prompts and answers computed in one step
+    #[arg(long, value_name = "N",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(16..=65536))]
+    pub step_tokens: Option<usize>,
+    /// Give the same text for the same seed whatever else runs; slower
+    #[arg(long)]
+    pub deterministic: bool,
 }
 
 #[derive(Debug, Args)]

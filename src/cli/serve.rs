@@ -19,6 +19,12 @@ pub async fn run(args: ServeArgs) -> Result<(), CliError> {
     api.host = args.host.unwrap_or_else(|| api.host.clone());
     api.port = args.port.unwrap_or(api.port);
     api.api_key = args.api_key.or_else(|| api.api_key.take());
+    let engine = &mut started.settings.engine;
+    engine.max_sequences = args.max_sequences.unwrap_or(engine.max_sequences);
+    engine.queue_limit = args.queue_limit.unwrap_or(engine.queue_limit);
+    engine.prefill_chunk = args.prefill_chunk.or(engine.prefill_chunk);
+    engine.step_tokens = args.step_tokens.or(engine.step_tokens);
+    engine.deterministic |= args.deterministic;
     let model = args.model;
     with_workstation(started, async |workstation| {
         tokio::select! {

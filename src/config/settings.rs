@@ -48,8 +48,14 @@ pub struct ChatSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineSettings {
-    /// Prompt tokens computed in one step.
-    pub prefill_chunk: usize,
+    /// Requests computed at once, and those that may wait besides.
+    pub max_sequences: usize,
+    pub queue_limit: usize,
+    /// Prompt tokens computed in one step, and tokens of both kinds.
+    pub prefill_chunk: Option<usize>,
+    pub step_tokens: Option<usize>,
+    /// A seed gives the same text whatever else runs.
+    pub deterministic: bool,
     /// Tokens of context at most, whatever the model allows.
     pub context_limit: Option<usize>,
     /// Bytes the engine may use at most.
@@ -133,7 +139,11 @@ impl Default for ApiSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            prefill_chunk: 512,
+            max_sequences: 64,
+            queue_limit: 256,
+            prefill_chunk: None,
+            step_tokens: None,
+            deterministic: false,
             context_limit: None,
             memory_limit: None,
         }

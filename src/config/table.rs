@@ -98,10 +98,34 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "Whether models that can think do so before they answer.",
     ),
     doc(
+        "engine.max_sequences",
+        Kind::Integer(1, 1024),
+        "64",
+        "Requests computed at the same time; further ones wait in the queue.",
+    ),
+    doc(
+        "engine.queue_limit",
+        Kind::Integer(1, 65536),
+        "256",
+        "Requests that may wait; one more is refused with status 503 and asked to come again.",
+    ),
+    doc(
         "engine.prefill_chunk",
         Kind::Integer(16, 65536),
-        "512",
+        "512 on the CPU, 2048 on a GPU",
         "Prompt tokens computed in one step; fewer answer other requests sooner, more finish this one sooner.",
+    ),
+    doc(
+        "engine.step_tokens",
+        Kind::Integer(16, 65536),
+        "a chunk and a token of every sequence",
+        "Tokens of prompts and answers computed in one step; running answers come first.",
+    ),
+    doc(
+        "engine.deterministic",
+        Kind::Bool,
+        "false",
+        "Give the same text for the same seed whatever else runs; requests are then computed one by one and no prompt is reused, which costs most of the speed of many at once.",
     ),
     doc(
         "engine.context_limit",

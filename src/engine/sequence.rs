@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{
     handle::{LoadedModel, Submission},
+    measure::Gap,
     outbox::Outbox,
     sampler::needs_history,
+    scheduler::Candidate,
     stop::StopMatcher,
     types::*,
 };
@@ -36,6 +38,8 @@ pub(super) struct Sequence {
     pub lazy: Option<usize>,
     /// Runs in steps of its own, after a step that it was part of has failed.
     pub alone: bool,
+    /// The step it was last part of.
+    pub stepped: u64,
     pub seed: u64,
     /// The most tokens to generate.
     limit: usize,
@@ -71,6 +75,7 @@ impl Sequence {
             cached: 0,
             lazy: None,
             alone: false,
+            stepped: 0,
             seed: request.sampling.seed.unwrap_or_else(fresh_seed),
             limit: request.max_tokens.map_or(room, |max| max.min(room)),
             generated: 0,
@@ -109,6 +114,19 @@ impl Sequence {
         !self.outbox.is_paused() && planned < self.limit && self.remaining() > 0
     }
 
+    /// What a plan has to know of it, if the next step may have rows of it.
+    pub fn candidate(&self, index: usize) -> Option<Candidate> {
+        self.is_ready().then(|| Candidate {
+            index,
+            id: self.id,
+            priority: self.request.priority,
+            remaining: self.remaining(),
+            prompt: self.prompt_tokens().saturating_sub(self.computed),
+            alone: self.alone,
+            stepped: self.stepped,
+        })
+    }
+
     /// Whether it has nothing to compute at all.
     pub fn wants_nothing(&self) -> bool {
         self.limit == 0
@@ -143,6 +161,19 @@ impl Sequence {
                 total: self.prompt_tokens(),
                 cached: self.cached,
             });
+        }
+    }
+
+    /// Since it was submitted.
+    pub fn age(&self) -> Duration {
+        self.arrived.elapsed()
+    }
+
+    /// How long a token that comes now let wait.
+    pub fn gap(&self, now: Instant) -> Gap {
+        match self.last {
+            None => Gap::First(now.saturating_duration_since(self.arrived)),
+            Some(last) => Gap::Next(now.saturating_duration_since(last)),
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Fake {
     /// The token after some tokens is 7 times their sum, plus 3; otherwise it
     /// is the last one plus 1.
     pub sums: bool,
+    /// Keys hang on how many rows the step has, as rounding does on a device.
+    pub shaped: bool,
     pub delay: Duration,
     pub weights: u64,
     pub context: usize,
@@ -46,6 +48,7 @@ impl Default for Fake {
     fn default() -> Self {
         Self {
             sums: false,
+            shaped: false,
             delay: Duration::ZERO,
             weights: 1000,
             context: 4096,
@@ -100,6 +103,8 @@ impl Decoder for Fake {
         std::thread::sleep(self.delay);
         self.widest
             .fetch_max(step.sequences.len(), Ordering::SeqCst);
+        let all: usize = step.sequences.iter().map(|part| part.rows).sum();
+        let shape = Array::from_f32(if self.shaped { all as f32 } else { 0.0 });
         let mut from = 0;
         let mut logits = Vec::new();
         for part in &step.sequences {
@@ -108,9 +113,10 @@ impl Decoder for Fake {
             let own: Vec<u32> = (from..from + rows as u32).collect();
             from += rows as u32;
             let own = tokens.take_axis(Array::from_slice(&own, &[rows as i32]), 0)?;
-            let own = own
-                .as_dtype(Dtype::Float32)?
-                .reshape(&[1, 1, rows as i32, 1])?;
+            let own =
+                own.as_dtype(Dtype::Float32)?
+                    .add(&shape)?
+                    .reshape(&[1, 1, rows as i32, 1])?;
             let (keys, _) = kv.update(part.sequence, 0, own.clone(), own)?;
             assert_ne!(Some(rows), self.panic_rows, "a part of {rows} rows");
             if Some(rows) == self.error_rows {

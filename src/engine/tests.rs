@@ -1,5 +1,7 @@
 //! The whole engine, with a fake model: what requests see.
 
+mod cancelling;
+mod fairness;
 mod limits;
 mod reuse;
 

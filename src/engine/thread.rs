@@ -4,7 +4,6 @@
 //! failing request never takes another one with it.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::AtomicUsize,
@@ -13,13 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::{
-    handle::{Command, LoadedModel, Submission},
+    handle::{Command, LoadedModel},
+    measure::Measures,
     model::{Loader, Resident},
     outbox::Outbox,
-    scheduler::plan,
+    queue::{Change, Queue, Waiting},
+    scheduler::{Budget, Scheduler},
     sequence::Sequence,
     step::{Flight, Outcome, StepError, guarded, launch},
     types::*,
@@ -37,19 +38,6 @@ mod statistics;
 /// How long the disk's writer is left alone before it is looked after again.
 const WRITER_PAUSE: Duration = Duration::from_millis(100);
 
-/// What waits, in the order it came: a model is changed when everything before
-/// has ended, and what came after meets the new model.
-enum Waiting {
-    Request(Submission),
-    Load {
-        source: ModelSource,
-        reply: oneshot::Sender<Result<Arc<LoadedModel>, EngineError>>,
-    },
-    Unload {
-        reply: oneshot::Sender<()>,
-    },
-}
-
 pub(super) struct Engine<L> {
     options: EngineOptions,
     loader: L,
@@ -61,14 +49,14 @@ pub(super) struct Engine<L> {
     kv: KvCache,
     chunk: usize,
     memory_limit: u64,
-    waiting: VecDeque<Waiting>,
-    /// Gave their memory up and go on as soon as there is room.
-    preempted: VecDeque<Sequence>,
+    queue: Queue,
+    scheduler: Scheduler,
     running: Vec<Sequence>,
     flight: Option<Flight>,
     /// Last events of requests that have ended.
     leaving: Vec<Outbox>,
     totals: Totals,
+    measures: Measures,
     /// Of the caches of earlier models.
     evicted_before: u64,
     prefix_before: PrefixCounters,
@@ -99,12 +87,13 @@ impl<L: Loader> Engine<L> {
             kv: KvCache::new(CacheOptions::default()),
             chunk: 1,
             memory_limit: 0,
-            waiting: VecDeque::new(),
-            preempted: VecDeque::new(),
+            queue: Queue::default(),
+            scheduler: Scheduler::new(Budget::new(1, 1, 1, false)),
             running: Vec::new(),
             flight: None,
             leaving: Vec::new(),
             totals: Totals::default(),
+            measures: Measures::default(),
             evicted_before: 0,
             prefix_before: PrefixCounters::default(),
             disk: None,
@@ -119,6 +108,7 @@ impl<L: Loader> Engine<L> {
     pub fn run(mut self, commands: Receiver<Command>) {
         mlx::device::init();
         self.chunk = self.options.prefill_chunk.unwrap_or_else(default_chunk);
+        self.scheduler = Scheduler::new(self.budget());
         self.measure_memory();
         self.disk = self.options.disk_cache.clone().map(Disk::start);
         loop {
@@ -159,6 +149,13 @@ impl<L: Loader> Engine<L> {
         }
     }
 
+    fn budget(&self) -> Budget {
+        let sequences = self.options.max_sequences.max(1);
+        let step = self.options.step_tokens;
+        let step = step.unwrap_or(self.chunk.saturating_add(sequences));
+        Budget::new(step, self.chunk, sequences, self.options.deterministic)
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Submit(submission) => self.submit(submission),
@@ -168,7 +165,12 @@ impl<L: Loader> Engine<L> {
             Command::Load { source, reply } => {
                 self.stats
                     .send_modify(|stats| stats.loading = Some((source.id().to_owned(), 0.0)));
-                self.waiting.push_back(Waiting::Load { source, reply });
+                let change = Change::Load { source, reply };
+                self.queue.push(Waiting::Change(change));
+            }
+            Command::Unload { reply } => {
+                let change = Change::Unload { reply };
+                self.queue.push(Waiting::Change(change));
             }
             Command::Flush { reply } => {
                 self.save_all();
@@ -176,7 +178,6 @@ impl<L: Loader> Engine<L> {
                 // Whoever asked may be gone.
                 let _ = reply.send(());
             }
-            Command::Unload { reply } => self.waiting.push_back(Waiting::Unload { reply }),
         }
     }
 
@@ -229,7 +230,11 @@ impl<L: Loader> Engine<L> {
     /// Plans and launches the next step. On success the sequences know what is
     /// on its way.
     fn launch(&mut self) -> Result<Option<Flight>, (Vec<RequestId>, StepError)> {
-        let mut shares = plan(&self.running, self.chunk);
+        let running = self.running.iter().enumerate();
+        let ready: Vec<_> = running
+            .filter_map(|(index, sequence)| sequence.candidate(index))
+            .collect();
+        let mut shares = self.scheduler.plan(&ready);
         self.make_room(&mut shares);
         let Some(resident) = self.resident.as_ref().filter(|_| !shares.is_empty()) else {
             return Ok(None);
@@ -252,8 +257,10 @@ impl<L: Loader> Engine<L> {
             let sequence = &mut self.running[share.index];
             sequence.computed = part.computed;
             sequence.lazy = part.sampled;
+            sequence.stepped = self.scheduler.step();
         }
         self.steps += 1;
+        self.measures.step(shares.len());
         // Buffers of sizes that no longer occur would pile up.
         if self.steps.is_multiple_of(256) {
             let _ = mlx_rs::memory::clear_cache();
@@ -287,7 +294,7 @@ impl<L: Loader> Engine<L> {
             let sequence = &mut self.running[index];
             if part.prefill {
                 sequence.tell_prefill(part.computed);
-                if part.computed == sequence.prompt_tokens() {
+                if part.computed == sequence.prompt_tokens() && !self.options.deterministic {
                     self.kv.seal(sequence.slot(), &sequence.request.prompt);
                 }
             }
@@ -297,6 +304,7 @@ impl<L: Loader> Engine<L> {
                     sequence.lazy = None;
                 }
                 sequence.alone = false;
+                self.measures.token(sequence.gap(now));
                 if let Some((reason, stop)) = sequence.accept(read, &model, now) {
                     self.end(index, reason, stop);
                 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
+use super::{measure::Measures, turns::Priority};
 pub use crate::cache::{
     PrefixCounters,
     disk::{DiskCounters, DiskOptions, RejectCounters},
@@ -77,6 +78,12 @@ pub struct GenerationDefaults {
 pub struct EngineOptions {
     /// Prompt tokens computed in one step; `None` suits the device.
     pub prefill_chunk: Option<usize>,
+    /// Tokens of prompts and answers computed in one step; `None` is a chunk
+    /// and a token of every sequence.
+    pub step_tokens: Option<usize>,
+    /// A seed gives the same text whatever else runs: each step computes one
+    /// sequence, and no prefix is reused.
+    pub deterministic: bool,
     /// Caps the context that models bring.
     pub context_limit: Option<usize>,
     /// Bytes for weights, keys and values; `None` is nine tenths of what the
@@ -100,11 +107,13 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             prefill_chunk: None,
+            step_tokens: None,
+            deterministic: false,
             context_limit: None,
             memory_limit: None,
             prefix_cache_bytes: None,
             disk_cache: None,
-            max_sequences: 16,
+            max_sequences: 64,
             queue_limit: 256,
             check_finite: true,
         }
@@ -117,6 +126,7 @@ pub struct Request {
     pub prompt: Vec<u32>,
     /// At most this many new tokens; `None` fills the context.
     pub max_tokens: Option<usize>,
+    pub priority: Priority,
     pub sampling: SamplingParams,
     /// Generation ends before any of these texts; they are not part of the answer.
     pub stop: Vec<String>,
@@ -256,6 +266,7 @@ pub struct EngineStats {
     pub pages: PageStats,
     pub cache: CacheStats,
     pub totals: Totals,
+    pub measures: Measures,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -274,7 +285,10 @@ pub struct RunningRequest {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ByteStats {
     pub weights: u64,
+    /// Of running requests and of what is kept for later ones, and of the
+    /// former alone.
     pub kv: u64,
+    pub kv_running: u64,
     /// Held by MLX for live arrays, for reuse, and the most ever live.
     pub active: u64,
     pub reusable: u64,
@@ -310,6 +324,8 @@ pub struct Totals {
     pub finished: u64,
     pub cancelled: u64,
     pub failed: u64,
+    /// How often a request gave its memory up to go on later.
+    pub preempted: u64,
     pub prompt_tokens: u64,
     /// Prompt tokens that were computed, and those found in the cache.
     pub prefilled_tokens: u64,

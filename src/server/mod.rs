@@ -7,11 +7,14 @@
 mod guard;
 mod health;
 mod listen;
+mod metrics;
 pub mod openai;
 mod scope;
 
+use std::sync::Arc;
+
 use axum::{
-    Router,
+    Extension, Router,
     http::{Method, StatusCode, Uri},
     middleware,
     routing::get,
@@ -19,7 +22,9 @@ use axum::{
 
 use crate::workstation::Workstation;
 use guard::Guard;
+use metrics::HttpCounters;
 use openai::errors::ApiError;
+use scope::Tracking;
 
 pub use listen::{HttpServer, port_in_use};
 
@@ -41,6 +46,7 @@ const fn endpoint(method: &'static str, path: &'static str, doc: &'static str) -
 /// Every endpoint there is; a test holds the router to it.
 pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/health", "State of the server"),
+    endpoint("GET", "/metrics", "Numbers for Prometheus"),
     endpoint("GET", "/v1/models", "The models that can be asked"),
     endpoint("GET", "/v1/models/{id}", "One of these models"),
     endpoint(
@@ -53,17 +59,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 /// All routes, with the layers around them.
 fn router(workstation: Workstation, guard: Guard) -> Router {
+    let counters = Arc::new(HttpCounters::default());
+    let tracking = Tracking {
+        workstation: workstation.clone(),
+        counters: Arc::clone(&counters),
+    };
     Router::new()
         .route("/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
         .merge(openai::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(middleware::from_fn_with_state(guard.clone(), guard::admit))
         .layer(guard.cors())
-        .layer(middleware::from_fn_with_state(
-            workstation.clone(),
-            scope::track,
-        ))
+        .layer(middleware::from_fn_with_state(tracking, scope::track))
+        .layer(Extension(counters))
         .with_state(workstation)
 }
 

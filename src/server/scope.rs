@@ -11,12 +11,13 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
 
+use super::metrics::HttpCounters;
 use crate::workstation::{AnswerFinish, ApiCall, Usage, Workstation};
 
 /// Carries the request's id, in both directions.
@@ -30,6 +31,9 @@ pub struct RequestScope {
     id: String,
     method: Method,
     path: String,
+    /// The pattern that the path matched.
+    route: Option<MatchedPath>,
+    counters: Arc<HttpCounters>,
     begun: Instant,
     facts: Mutex<Facts>,
     /// Counts the request as live until the scope goes.
@@ -73,6 +77,7 @@ impl RequestScope {
 
 impl Drop for RequestScope {
     fn drop(&mut self) {
+        let route = self.route.as_ref().map(MatchedPath::as_str);
         let milliseconds = self.begun.elapsed().as_millis() as u64;
         let facts = self.facts();
         let usage = facts.usage.unwrap_or_default();
@@ -81,11 +86,13 @@ impl Drop for RequestScope {
             (Some(200), true, None) => "not finished",
             _ => "answered",
         };
+        let status = facts.status.unwrap_or(499);
+        self.counters.count(&self.method, route, status);
         tracing::info!(
             request = %self.id,
             method = %self.method,
             path = %self.path,
-            status = facts.status.unwrap_or(499),
+            status,
             milliseconds,
             model = facts.model.as_deref().unwrap_or("-"),
             stream = facts.stream,
@@ -107,21 +114,26 @@ fn finish_name(finish: AnswerFinish) -> &'static str {
     }
 }
 
+/// What tracking needs: who answers, and where requests are counted.
+#[derive(Clone)]
+pub struct Tracking {
+    pub workstation: Workstation,
+    pub counters: Arc<HttpCounters>,
+}
+
 /// Middleware: gives every request its scope and its id header.
-pub async fn track(
-    State(workstation): State<Workstation>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub async fn track(State(tracking): State<Tracking>, mut request: Request, next: Next) -> Response {
     let id =
         client_id(&request).unwrap_or_else(|| format!("req-{}", uuid::Uuid::new_v4().simple()));
     let scope = Arc::new(RequestScope {
         id,
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        counters: tracking.counters,
         begun: Instant::now(),
         facts: Mutex::default(),
-        _call: workstation.api_call(),
+        _call: tracking.workstation.api_call(),
     });
     request.extensions_mut().insert(Arc::clone(&scope));
     let mut response = next.run(request).await;

@@ -42,9 +42,9 @@ pub use crate::{
     },
     config::{ConfigError, Paths, Problem, Settings, nearest},
     engine::{
-        ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, LoadedModel,
-        PageStats, PrefixCounters, RejectCounters, RequestId, RunningRequest, SamplingParams,
-        Timings, TokenEvent, TokenLogprob, Totals, Usage,
+        ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, Histogram,
+        LoadedModel, Measures, PageStats, PrefixCounters, Priority, RejectCounters, RequestId,
+        RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals, Usage,
     },
     library::{Download, DownloadStatus, Downloads, Fit, ModelEntry, Origin, TemplateFacts},
     mcp::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome, Tools},
@@ -100,7 +100,11 @@ impl Workstation {
         server: Arc<dyn ApiServer>,
     ) -> Result<Self, WorkstationError> {
         let engine = EngineHandle::start(EngineOptions {
-            prefill_chunk: Some(settings.engine.prefill_chunk),
+            max_sequences: settings.engine.max_sequences,
+            queue_limit: settings.engine.queue_limit,
+            prefill_chunk: settings.engine.prefill_chunk,
+            step_tokens: settings.engine.step_tokens,
+            deterministic: settings.engine.deterministic,
             context_limit: settings.engine.context_limit,
             memory_limit: settings.engine.memory_limit,
             prefix_cache_bytes: settings.cache.memory_limit,

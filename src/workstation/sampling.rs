@@ -30,6 +30,7 @@ pub(super) fn request(
     Ok(Request {
         prompt,
         max_tokens: options.max_tokens.or(settings.max_tokens),
+        priority: options.priority,
         sampling,
         stop: options.stop,
         stop_tokens: options.stop_tokens,

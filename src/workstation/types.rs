@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde_json::{Map, Value};
 
 use crate::{
-    engine::{EngineError, FinishReason, Timings, TokenEvent, Usage},
+    engine::{EngineError, FinishReason, Priority, Timings, TokenEvent, Usage},
     text::conversation::{Message, Segment, ToolSpec},
 };
 
@@ -30,6 +30,7 @@ pub struct SamplingOverrides {
 pub struct GenerationOptions {
     /// A model's id; `None` is the one in use.
     pub model: Option<String>,
+    pub priority: Priority,
     pub sampling: SamplingOverrides,
     pub max_tokens: Option<usize>,
     pub stop: Vec<String>,

@@ -2,11 +2,16 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use super::{Engine, Waiting};
+use super::Engine;
 use crate::{
     cache::CacheError,
     engine::{
-        handle::Submission, model::Loader, outbox::Outbox, sequence::Sequence, types::*,
+        handle::Submission,
+        model::Loader,
+        outbox::Outbox,
+        queue::{Next, Waiting},
+        sequence::Sequence,
+        types::*,
         validate::validate,
     },
 };
@@ -19,41 +24,38 @@ pub(super) enum Admission {
 
 impl<L: Loader> Engine<L> {
     pub(super) fn submit(&mut self, submission: Submission) {
-        let requests = self.waiting.iter();
-        let ahead = requests
-            .filter(|waiting| matches!(waiting, Waiting::Request(_)))
-            .count()
-            + self.preempted.len();
+        let ahead = self.queue.ahead_of(submission.request.priority);
         tracing::info!(
             request = %submission.id,
             prompt_tokens = submission.request.prompt.len(),
             max_tokens = submission.request.max_tokens,
+            priority = submission.request.priority.0,
             ahead,
             "request arrived"
         );
         self.totals.requests += 1;
         // The channel is new and empty.
         let _ = submission.events.try_send(Event::Queued { ahead });
-        self.waiting.push_back(Waiting::Request(submission));
+        self.queue.push(Waiting::Request(submission));
     }
 
     pub(super) fn cancel(&mut self, id: RequestId) {
         if let Some(index) = self.running.iter().position(|s| s.id == id) {
-            self.end(index, FinishReason::Cancelled, None);
-        } else if let Some(at) = self.preempted.iter().position(|s| s.id == id) {
-            if let Some(mut sequence) = self.preempted.remove(at) {
-                sequence.finish(FinishReason::Cancelled, None);
+            return self.end(index, FinishReason::Cancelled, None);
+        }
+        match self.queue.remove(id) {
+            Some(Next::Resume(mut sequence)) => {
                 self.totals.cancelled += 1;
+                sequence.finish(FinishReason::Cancelled, None);
                 self.leaving.push(sequence.outbox);
             }
-        } else {
-            let same = |w: &Waiting| matches!(w, Waiting::Request(s) if s.id == id);
-            let at = self.waiting.iter().position(same);
-            if let Some(Waiting::Request(submission)) = at.and_then(|at| self.waiting.remove(at)) {
+            Some(Next::Admit(submission)) => {
                 self.waiting_count.fetch_sub(1, Ordering::SeqCst);
                 self.totals.cancelled += 1;
                 self.dismiss(submission);
             }
+            // It has ended.
+            Some(Next::Change(_)) | None => {}
         }
     }
 
@@ -82,15 +84,13 @@ impl<L: Loader> Engine<L> {
     pub(super) fn take_in(&mut self) -> bool {
         let mut any = false;
         while self.running.len() < self.options.max_sequences.max(1) {
-            let next = match self.preempted.pop_front() {
-                Some(sequence) => self.resume(sequence),
-                None => match self.waiting.pop_front() {
-                    None => break,
-                    Some(Waiting::Request(submission)) => self.admit(submission),
-                    Some(change) => self.change(change),
-                },
+            let Some(next) = self.queue.next() else { break };
+            let admission = match next {
+                Next::Resume(sequence) => self.resume(sequence),
+                Next::Admit(submission) => self.admit(submission),
+                Next::Change(change) => self.change(change),
             };
-            match next {
+            match admission {
                 Admission::Done => any = true,
                 Admission::Later => break,
             }
@@ -120,9 +120,10 @@ impl<L: Loader> Engine<L> {
         let expected = (prompt.len() + wanted.min(256)).min(model.context_length);
         let admitted = self.kv.admit(submission.id.0 as usize, prompt, expected);
         if matches!(admitted, Err(CacheError::Full { .. })) && !self.running.is_empty() {
-            self.waiting.push_front(Waiting::Request(submission));
+            self.queue.put_back(Next::Admit(submission));
             return Admission::Later;
         }
+        self.queue.started(submission.request.priority);
         self.waiting_count.fetch_sub(1, Ordering::SeqCst);
         let mut sequence = Sequence::new(submission, &model);
         match admitted {
@@ -133,6 +134,7 @@ impl<L: Loader> Engine<L> {
                     0 => self.totals.prefix_misses += 1,
                     _ => self.totals.prefix_hits += 1,
                 }
+                self.measures.queued.record(sequence.age().as_secs_f64());
                 sequence.start(Instant::now(), cached);
                 sequence.tell_prefill(cached);
                 self.running.push(sequence);
@@ -156,11 +158,12 @@ impl<L: Loader> Engine<L> {
             .admit(sequence.slot(), &sequence.tokens, sequence.expected());
         match admitted {
             Ok(computed) => {
+                self.queue.started(sequence.request.priority);
                 sequence.computed = computed;
                 self.running.push(sequence);
             }
             Err(CacheError::Full { .. }) if !self.running.is_empty() => {
-                self.preempted.push_front(sequence);
+                self.queue.put_back(Next::Resume(sequence));
                 return Admission::Later;
             }
             Err(error) => {

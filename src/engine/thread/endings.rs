@@ -1,21 +1,32 @@
 //! How sequences leave: ended, failed, or back to the queue for want of memory.
 
 use super::Engine;
-use crate::engine::{model::Loader, scheduler::Share, step::StepError, types::*};
+use crate::engine::{
+    model::Loader, scheduler::Share, sequence::Sequence, step::StepError, types::*,
+};
 
 impl<L: Loader> Engine<L> {
     /// Ends a running request; what it computed is kept for later prompts.
     pub(super) fn end(&mut self, index: usize, reason: FinishReason, stop: Option<String>) {
         let mut sequence = self.running.remove(index);
-        let computed = sequence.computed.min(sequence.tokens.len());
-        self.kv
-            .release(sequence.slot(), Some(&sequence.tokens[..computed]));
+        self.release(&sequence);
         sequence.finish(reason, stop);
         match reason {
             FinishReason::Cancelled => self.totals.cancelled += 1,
-            _ => self.totals.finished += 1,
+            _ => {
+                self.totals.finished += 1;
+                self.measures.request.record(sequence.age().as_secs_f64());
+            }
         }
         self.leaving.push(sequence.outbox);
+    }
+
+    /// Gives a sequence's memory up and keeps what is computed, unless nothing
+    /// may be reused: what is was computed in shapes that hang on the past.
+    fn release(&mut self, sequence: &Sequence) {
+        let computed = sequence.computed.min(sequence.tokens.len());
+        let kept = (!self.options.deterministic).then(|| &sequence.tokens[..computed]);
+        self.kv.release(sequence.slot(), kept);
     }
 
     pub(super) fn fail(&mut self, index: usize, error: EngineError) {
@@ -48,7 +59,7 @@ impl<L: Loader> Engine<L> {
             self.kv.release(sequence.slot(), None);
             sequence.reset();
             sequence.alone = true;
-            self.preempted.push_back(sequence);
+            self.queue.preempt(sequence);
         }
     }
 
@@ -90,11 +101,10 @@ impl<L: Loader> Engine<L> {
             } else {
                 tracing::warn!(request = %id, "memory is short: the request waits for others to end");
                 let mut sequence = self.running.remove(index);
-                let computed = sequence.computed.min(sequence.tokens.len());
-                self.kv
-                    .release(sequence.slot(), Some(&sequence.tokens[..computed]));
+                self.release(&sequence);
                 sequence.reset();
-                self.preempted.push_back(sequence);
+                self.totals.preempted += 1;
+                self.queue.preempt(sequence);
             }
             // Indices have moved: the next turn plans anew.
             shares.clear();

@@ -5,12 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Engine, Waiting, admission::Admission, guarded};
+use super::{Engine, admission::Admission, guarded};
 use crate::{
     cache::{CacheOptions, KvCache, Unsaved},
     engine::{
         handle::LoadedModel,
         model::{Loader, Resident},
+        queue::{Change, Next},
         types::*,
         warm_up::warm_up,
     },
@@ -33,7 +34,7 @@ const REUSABLE_MOST: u64 = 4 << 30;
 
 impl<L: Loader> Engine<L> {
     /// Changes the model once nothing runs any more.
-    pub(super) fn change(&mut self, change: Waiting) -> Admission {
+    pub(super) fn change(&mut self, change: Change) -> Admission {
         if self.flight.is_none() && !self.running.iter().any(|s| s.is_ready()) {
             // What is left has readers that no longer read.
             while !self.running.is_empty() {
@@ -42,12 +43,11 @@ impl<L: Loader> Engine<L> {
             }
         }
         if self.flight.is_some() || !self.running.is_empty() {
-            self.waiting.push_front(change);
+            self.queue.put_back(Next::Change(change));
             return Admission::Later;
         }
         match change {
-            Waiting::Request(submission) => return self.admit(submission),
-            Waiting::Load { source, reply } => {
+            Change::Load { source, reply } => {
                 let loaded = self.load(&source);
                 if let Err(error) = &loaded {
                     tracing::error!(model = source.id(), %error, "loading failed");
@@ -57,7 +57,7 @@ impl<L: Loader> Engine<L> {
                 // Whoever asked may be gone.
                 let _ = reply.send(loaded);
             }
-            Waiting::Unload { reply } => {
+            Change::Unload { reply } => {
                 self.drop_model();
                 self.publish();
                 let _ = reply.send(());
@@ -150,7 +150,7 @@ impl<L: Loader> Engine<L> {
         self.evicted_before += before.evicted;
         self.prefix_before = self.prefix_before.plus(before.prefix);
         let options = CacheOptions {
-            fingerprint: resident.fingerprint.clone(),
+            fingerprint: self.own_fingerprint(&resident),
             bytes_per_token: resident.decoder.kv_bytes_per_token(),
             limit: room,
             kept_limit: kept,
@@ -184,6 +184,16 @@ impl<L: Loader> Engine<L> {
             }
         }
         disk.flush(deadline.saturating_duration_since(Instant::now()));
+    }
+
+    /// A deterministic engine finds nothing that another one has kept.
+    fn own_fingerprint(&self, resident: &Resident) -> String {
+        let kind = if self.options.deterministic {
+            "deterministic "
+        } else {
+            ""
+        };
+        format!("{kind}{}", resident.fingerprint)
     }
 
     fn drop_model(&mut self) {

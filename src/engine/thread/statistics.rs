@@ -39,6 +39,7 @@ impl<L: Loader> Engine<L> {
         let bytes = ByteStats {
             weights: self.weights(),
             kv: cache.running_bytes + cache.kept_bytes,
+            kv_running: cache.running_bytes,
             active: memory(mlx_rs::memory::active_memory()),
             reusable: memory(mlx_rs::memory::cache_memory()),
             peak: memory(mlx_rs::memory::peak_memory()),
@@ -57,8 +58,9 @@ impl<L: Loader> Engine<L> {
         };
         let model = self.resident.as_ref().map(|r| r.model.id.clone());
         let running: Vec<RunningRequest> = self.running.iter().map(Sequence::state).collect();
-        let waiting = self.waiting_count.load(Ordering::SeqCst) + self.preempted.len();
+        let waiting = self.waiting_count.load(Ordering::SeqCst) + self.queue.preempted();
         let totals = self.totals;
+        let measures = self.measures.clone();
         self.stats.send_if_modified(|stats| {
             let new = EngineStats {
                 model,
@@ -69,6 +71,7 @@ impl<L: Loader> Engine<L> {
                 pages,
                 cache: tiers,
                 totals,
+                measures,
             };
             let changed = *stats != new;
             *stats = new;

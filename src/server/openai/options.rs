@@ -12,7 +12,7 @@ use super::{
     errors::ApiError,
     fields::{Fields, wrong_type},
 };
-use crate::workstation::{GenerationOptions, SamplingOverrides};
+use crate::workstation::{GenerationOptions, Priority, SamplingOverrides};
 
 /// OpenAI's own limit.
 const MOST_STOPS: usize = 4;
@@ -50,6 +50,7 @@ pub fn shared(fields: &mut Fields) -> Result<GenerationOptions, ApiError> {
     )?;
     Ok(GenerationOptions {
         model: fields.string("model")?,
+        priority: priority(fields)?,
         sampling: sampling(fields)?,
         max_tokens: None,
         stop: stop(fields)?,
@@ -57,6 +58,22 @@ pub fn shared(fields: &mut Fields) -> Result<GenerationOptions, ApiError> {
         ignore_eos: fields.bool("ignore_eos")?.unwrap_or(false),
         logprobs: None,
     })
+}
+
+/// A lower number goes earlier, as in vLLM; chats on the screen have -10.
+fn priority(fields: &mut Fields) -> Result<Priority, ApiError> {
+    let limit = i64::from(Priority::LIMIT);
+    let given = fields.integer("priority")?.unwrap_or(0);
+    match i8::try_from(given) {
+        Ok(priority) if given.abs() <= limit => Ok(Priority(priority)),
+        _ => {
+            let message = format!(
+                "`priority` is {given}; it is a whole number from -{limit} to {limit}, and lower \
+                 numbers go earlier."
+            );
+            Err(ApiError::parameter("priority", message))
+        }
+    }
 }
 
 fn sampling(fields: &mut Fields) -> Result<SamplingOverrides, ApiError> {
@@ -188,10 +205,11 @@ mod tests {
     fn the_shared_members_are_read() {
         let mut request = fields(json!({
             "model": "guide", "temperature": 0, "top_k": -1, "seed": -3, "n": 1,
-            "stop": ["a", "b"], "logit_bias": {"7": -100}, "user": "me", "metadata": {"a": "b"},
+            "priority": -5, "stop": ["a", "b"], "logit_bias": {"7": -100}, "user": "me", "metadata": {"a": "b"},
         }));
         let options = shared(&mut request).unwrap();
         assert_eq!(options.model.as_deref(), Some("guide"));
+        assert_eq!(options.priority, Priority(-5));
         assert_eq!(options.sampling.temperature, Some(0.0));
         assert_eq!(options.sampling.top_k, Some(0));
         assert_eq!(options.sampling.seed, Some(-3i64 as u64));
@@ -211,6 +229,9 @@ mod tests {
             (json!({"logit_bias": {"x": 1}}), "logit_bias"),
             (json!({"logit_bias": {"1": "x"}}), "logit_bias.1"),
             (json!({"top_k": -2}), "top_k"),
+            (json!({"priority": 101}), "priority"),
+            (json!({"priority": -1000}), "priority"),
+            (json!({"priority": "high"}), "priority"),
             (json!({"stop_token_ids": [1, "x"]}), "stop_token_ids[1]"),
         ];
         for (body, name) in cases {

@@ -225,22 +225,28 @@ impl CachePane {
             ..
         } = shared.stats.bytes;
         let prompt = totals.cached_tokens + totals.prefilled_tokens;
+        let measures = &shared.stats.measures;
+        let first = measures
+            .last_first_token
+            .map_or("–".into(), units::duration);
         let parts = [
-            ("requests", units::count(totals.requests)),
-            (
-                "generated",
-                format!("{} tokens", units::count(totals.generated_tokens)),
-            ),
+            ("batch", measures.last_batch.to_string()),
+            ("first token", first),
             (
                 "prompt from cache",
                 units::percent(totals.cached_tokens, prompt),
             ),
-            ("weights", units::bytes(weights)),
             (
                 "memory",
                 format!("{} of {}", units::bytes(active), units::bytes(limit)),
             ),
             ("peak", units::bytes(peak)),
+            ("weights", units::bytes(weights)),
+            ("requests", units::count(totals.requests)),
+            (
+                "generated",
+                format!("{} tokens", units::count(totals.generated_tokens)),
+            ),
         ];
         let mut line = Line::from(" ");
         for (name, value) in parts {

@@ -62,6 +62,10 @@ impl ChatPane {
             messages: self.conversation.messages(),
             tools,
             thinking: self.thinking,
+            options: GenerationOptions {
+                priority: Priority::INTERACTIVE,
+                ..GenerationOptions::default()
+            },
             ..ChatRequest::default()
         };
         vec![Effect::Ask {

@@ -200,45 +200,52 @@ impl KvCache {
         if walk.tokens() == 0 {
             return Ok(holder);
         }
-        let partial = walk.partial.iter().map(|(page, _)| page);
-        let sources: Vec<_> = walk.path.iter().chain(partial).copied().collect();
+        let sources = walk.sources();
         sources.iter().for_each(|page| self.pages.refer(*page));
         let kept: Vec<HolderId> = sources.iter().filter_map(|p| self.place_of(*p)).collect();
         self.make_room(self.limit.saturating_sub(promised), &kept);
-        let gathered = Tail::gather(&self.pieces(walk), expected);
-        match &gathered {
-            Ok(_) => walk
-                .partial
-                .iter()
-                .for_each(|(p, _)| self.pages.release(*p)),
-            Err(_) => sources.iter().for_each(|page| self.pages.release(*page)),
+        let pieces = self.pieces(walk);
+        let gathered = pieces.map(|pieces| Tail::gather(&pieces, expected));
+        match gathered {
+            Some(Ok(tail)) => {
+                walk.partial
+                    .iter()
+                    .for_each(|(p, _)| self.pages.release(*p));
+                holder.tail = tail;
+                holder.path = walk.path.clone();
+                Ok(holder)
+            }
+            Some(Err(error)) => {
+                sources.iter().for_each(|page| self.pages.release(*page));
+                Err(error.into())
+            }
+            None => {
+                sources.iter().for_each(|page| self.pages.release(*page));
+                Ok(holder)
+            }
         }
-        holder.tail = gathered?;
-        holder.path = walk.path.clone();
-        Ok(holder)
     }
 
-    /// The pages of a walk, those that lie in one tail in one piece.
-    fn pieces(&self, walk: &Walk) -> Vec<Piece<'_>> {
+    /// The pages of a walk, those that lie in one tail in one piece. `None` if
+    /// one is not where it should be.
+    fn pieces(&self, walk: &Walk) -> Option<Vec<Piece<'_>>> {
         let full = walk.path.iter().map(|page| (*page, PAGE_TOKENS));
         let mut pieces: Vec<Piece> = Vec::new();
         for (at, (page, count)) in full.chain(walk.partial).enumerate() {
             let start = at * PAGE_TOKENS;
-            match self.pages.get(page).map(|page| &page.place) {
-                None => return Vec::new(),
-                Some(Place::Own(content)) => pieces.push(Piece::Page(content, count)),
-                Some(Place::In(id)) => match (self.tail(*id), pieces.last_mut()) {
-                    (None, _) => return Vec::new(),
-                    (Some(tail), Some(Piece::Tail(last, range)))
+            match &self.pages.get(page)?.place {
+                Place::Own(content) => pieces.push(Piece::Page(content, count)),
+                Place::In(id) => match (self.tail(*id)?, pieces.last_mut()) {
+                    (tail, Some(Piece::Tail(last, range)))
                         if std::ptr::eq(*last, tail) && range.end == start =>
                     {
                         range.end += count;
                     }
-                    (Some(tail), _) => pieces.push(Piece::Tail(tail, start..start + count)),
+                    (tail, _) => pieces.push(Piece::Tail(tail, start..start + count)),
                 },
             }
         }
-        pieces
+        Some(pieces)
     }
 
     /// Makes pages of the first tokens of a running sequence, all of which it

@@ -40,7 +40,8 @@ impl KvCache {
         let pinned = walk.path.len();
         let pages = self.stored_pages(&disk, walk, wanted, promised);
         if !pages.is_empty() {
-            walk.path.iter().for_each(|page| self.pages.refer(*page));
+            let pinned_pages = walk.sources();
+            pinned_pages.iter().for_each(|page| self.pages.refer(*page));
             let bytes = self.bytes_per_token * (pages.len() * PAGE_TOKENS) as u64;
             self.make_room(self.limit.saturating_sub(promised + bytes), &[]);
             for (hash, tokens) in pages {
@@ -55,9 +56,9 @@ impl KvCache {
                 self.pages.mark_saved(page);
                 walk.path.push(page);
             }
-            for page in &walk.path[..pinned] {
-                self.pages.release(*page);
-            }
+            pinned_pages
+                .iter()
+                .for_each(|page| self.pages.release(*page));
             if walk.path.len() > pinned {
                 walk.partial = None;
                 walk.end = match walk.tokens() == wanted.len() {

@@ -142,7 +142,7 @@ pub(super) const TABLE: &[SettingDoc] = &[
     doc(
         "cache.memory_limit",
         Kind::Bytes,
-        "a quarter of what the model leaves, at most 4 GiB on a CPU or a Mac",
+        "a quarter of what the model leaves, at most 2 GiB on a CPU or a Mac",
         "Memory that keys and values of ended requests may fill, in bytes or such as \"2 GB\".",
     ),
     doc(

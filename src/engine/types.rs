@@ -90,7 +90,7 @@ pub struct EngineOptions {
     /// device has.
     pub memory_limit: Option<u64>,
     /// Bytes of `memory_limit` that kept pages may fill; `None` is a quarter of
-    /// what the weights leave, and at most 4 GiB where the device's memory is
+    /// what the weights leave, and at most 2 GiB where the device's memory is
     /// that of the whole machine.
     pub prefix_cache_bytes: Option<u64>,
     /// Where pages are stored for the next start; `None` keeps them in memory

@@ -28,6 +28,12 @@ pub struct Walk {
 }
 
 impl Walk {
+    /// All pages of it.
+    pub fn sources(&self) -> Vec<PageId> {
+        let partial = self.partial.iter().map(|(page, _)| page);
+        self.path.iter().chain(partial).copied().collect()
+    }
+
     pub fn tokens(&self) -> usize {
         self.path.len() * PAGE_TOKENS + self.partial.map_or(0, |(_, tokens)| tokens)
     }

@@ -21,7 +21,7 @@ use crate::{
 /// The part of what the weights leave that kept pages may fill by default, and
 /// their most on a device whose memory other programs use too.
 const KEPT_SHARE: u64 = 4;
-const KEPT_MOST: u64 = 4 << 30;
+const KEPT_MOST: u64 = 2 << 30;
 
 /// Pages are waited for so long when they are to be stored at once.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);

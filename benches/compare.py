@@ -3,7 +3,7 @@
 
     python benches/compare.py --guide
     python benches/compare.py --model FOLDER
-    python benches/compare.py --config benches/configs/qwen3-0.6b.json [--bits 4]
+    python benches/compare.py --config benches/configs/qwen3-0.6b.json [--bits 4] [--sequences 8]
 
 Needs `mlx-lm` (0.32.2) in the Python that runs it and a release build of
 Maquette (`cargo build --release`, or --maquette PATH). The two take turns, each
@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--bits", type=int, help="quantise the random weights, groups of 64")
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--generate-tokens", type=int, default=128)
+    parser.add_argument("--sequences", type=int, default=1, help="at once, with prompts of different lengths")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each program")
     parser.add_argument("--runs", type=int, default=3, help="measured runs in each turn")
     parser.add_argument("--maquette", type=Path, default=ROOT / "target/release/maquette")
@@ -75,35 +76,68 @@ def loaded_model(folder):
 def mlx_lm_turn(args):
     """One warm-up and the measured runs, printed as JSON."""
     import mlx.core as mx
-    from mlx_lm.generate import generate_step
 
     model, vocabulary = random_model(args.config, args.bits) if args.config else loaded_model(args.model)
+    run = one_sequence if args.sequences == 1 else several_sequences
     runs = []
     for number in range(args.runs + 1):
         mx.random.seed(number)
-        prompt = mx.random.randint(0, vocabulary, (args.prompt_tokens,))
-        mx.eval(prompt)
-        begun = time.perf_counter()
-        first = begun
-        count = 0
-        for _ in generate_step(prompt, model, max_tokens=args.generate_tokens):
-            count += 1
-            if count == 1:
-                first = time.perf_counter()
-        ended = time.perf_counter()
-        assert count == args.generate_tokens, count
-        runs.append({
-            "prefill": args.prompt_tokens / (first - begun),
-            "decode": (count - 1) / (ended - first),
-            "first_token": first - begun,
-        })
+        runs.append(run(args, model, vocabulary))
     print(json.dumps({"runs": runs[1:], "peak": mx.get_peak_memory()}))
+
+
+def one_sequence(args, model, vocabulary):
+    import mlx.core as mx
+    from mlx_lm.generate import generate_step
+
+    prompt = mx.random.randint(0, vocabulary, (args.prompt_tokens,))
+    mx.eval(prompt)
+    begun = time.perf_counter()
+    first = begun
+    count = 0
+    for _ in generate_step(prompt, model, max_tokens=args.generate_tokens):
+        count += 1
+        if count == 1:
+            first = time.perf_counter()
+    ended = time.perf_counter()
+    assert count == args.generate_tokens, count
+    return {
+        "prefill": args.prompt_tokens / (first - begun),
+        "decode": (count - 1) / (ended - first),
+        "first_token": first - begun,
+    }
+
+
+def several_sequences(args, model, vocabulary):
+    """mlx-lm's continuous batching, counted as Maquette counts."""
+    import mlx.core as mx
+    from mlx_lm.generate import BatchGenerator
+
+    many, longest = args.sequences, args.prompt_tokens
+    lengths = [longest - longest // 2 * (many - 1 - i) // (many - 1) for i in range(many)]
+    prompts = [mx.random.randint(0, vocabulary, (length,)).tolist() for length in lengths]
+    begun = time.perf_counter()
+    generator = BatchGenerator(model, max_tokens=args.generate_tokens, completion_batch_size=many)
+    generator.insert(prompts)
+    firsts, counts = {}, {}
+    while len(firsts) < many or min(counts.values()) < args.generate_tokens:
+        for response in generator.next_generated():
+            firsts.setdefault(response.uid, time.perf_counter())
+            counts[response.uid] = counts.get(response.uid, 0) + 1
+    ended = time.perf_counter()
+    generator.close()
+    first = min(firsts.values())
+    return {
+        "prefill": sum(lengths) / (max(firsts.values()) - begun),
+        "decode": sum(count - 1 for count in counts.values()) / (ended - first),
+        "first_token": first - begun,
+    }
 
 
 def ours(args):
     command = [str(args.maquette), "bench", "--json"]
     command += ["--prompt-tokens", str(args.prompt_tokens), "--runs", str(args.runs)]
-    command += ["--generate-tokens", str(args.generate_tokens)]
+    command += ["--generate-tokens", str(args.generate_tokens), "--sequences", str(args.sequences)]
     if args.config:
         command += ["--config", str(args.config), "--random-weights"]
         command += ["--bits", str(args.bits)] if args.bits else []
@@ -162,7 +196,7 @@ def compare(args):
 def show(args, found):
     what = args.config or args.model
     print(f"{what}{f', {args.bits} bits' if args.bits else ''}: {args.prompt_tokens} prompt tokens, "
-          f"{args.generate_tokens} generated, {args.rounds} x {args.runs} runs")
+          f"{args.generate_tokens} generated, {args.sequences} at once, {args.rounds} x {args.runs} runs")
     print(f"{'':<24}{'Maquette':>12}{'mlx-lm':>12}{'ratio':>8}")
     rows = (
         ("prefill, tokens/s", "prefill", 1),

@@ -6,9 +6,10 @@
 
 use maquette::{
     cache::{CacheOptions, KvCache},
+    mlx::quantized_matmul,
     models::{Input, Model, Rows, SequenceRows, Step, random},
 };
-use mlx_rs::Array;
+use mlx_rs::{Array, Dtype, ops};
 use serde_json::{Value, json};
 
 const VOCABULARY: u32 = 96;
@@ -201,6 +202,58 @@ fn packed_weights() {
         let model = model("qwen3", [4, 2, 64], json!({}), Some(8));
         let prompts: Vec<usize> = (0..sequences).map(|i| 20 + 11 * i).collect();
         check(&model, &prompts, 5, 1e-4);
+    }
+}
+
+#[test]
+fn packed_weights_of_half_precision() {
+    let more = json!({"torch_dtype": "float16", "intermediate_size": 256});
+    for (bits, sequences) in [(4, 1), (4, 3), (4, 9), (4, 20), (8, 5), (8, 70)] {
+        let model = model("qwen3", [4, 2, 64], more.clone(), Some(bits));
+        let prompts: Vec<usize> = (0..sequences).map(|i| 5 + 3 * i).collect();
+        check(&model, &prompts, 4, 0.03);
+    }
+}
+
+/// Packed products against unpacked ones, for every number of rows that has a
+/// way of its own.
+#[test]
+fn products_of_packed_weights() {
+    let numbers = |shape: &[i32], seed: i32| {
+        let size: i32 = shape.iter().product();
+        let values: Vec<f32> = (0..size)
+            .map(|i| ((i * 37 + i / 11 + seed * 13) % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        Array::from_slice(&values, shape)
+    };
+    for dtype in [Dtype::Float16, Dtype::Bfloat16] {
+        for (bits, group) in [
+            (4, 64),
+            (8, 64),
+            (4, 32),
+            (8, 32),
+            (4, 128),
+            (8, 128),
+            (3, 64),
+        ] {
+            let w = numbers(&[96, 256], bits).as_dtype(dtype).unwrap();
+            let (packed, scales, biases) = ops::quantize(&w, group, bits).unwrap();
+            let plain = ops::dequantize(&packed, &scales, &biases, group, bits).unwrap();
+            let plain = plain.as_dtype(Dtype::Float32).unwrap();
+            for rows in [1, 2, 8, 9, 17, 33, 64, 65, 200] {
+                let x = numbers(&[rows, 256], rows).as_dtype(dtype).unwrap();
+                let got = quantized_matmul(&x, &packed, &scales, &biases, group, bits).unwrap();
+                let x = x.as_dtype(Dtype::Float32).unwrap();
+                let wanted = ops::matmul(&x, plain.t()).unwrap();
+                let (got, wanted): (Vec<f32>, Vec<f32>) =
+                    (got.to_vec_cast().unwrap(), wanted.to_vec_cast().unwrap());
+                // MLX itself adds up in the type at hand on some devices.
+                let bound = if dtype == Dtype::Float16 { 1e-2 } else { 6e-2 };
+                let what = format!("{dtype:?}, {bits} bits in {group}, {rows} rows");
+                assert_eq!(got.len(), wanted.len());
+                assert_close(&what, &got, &wanted, bound);
+            }
+        }
     }
 }
 

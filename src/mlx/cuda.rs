@@ -9,9 +9,13 @@ use mlx_rs::{Array, Dtype, Stream, error::Exception};
 
 mod decode;
 mod fused;
+mod packed;
 
-pub use decode::{DecodeRow, DecodeSpec, decode_attention, row_table, supports_decode};
+pub use decode::{
+    DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode,
+};
 pub(super) use fused::{add_norm, swiglu};
+pub(super) use packed::packed_matmul;
 
 /// What makes two kernels the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +23,8 @@ enum Key {
     /// With room for so many sequences.
     Decode(DecodeSpec, Dtype, usize),
     Merge(DecodeSpec, Dtype),
+    Spread(DecodeSpec, Dtype),
+    Packed(packed::PackedSpec),
     AddNorm {
         width: i32,
         eps: u32,
@@ -73,7 +79,8 @@ impl Program {
     fn header(&self) -> String {
         format!(
             "namespace maquette {{\n{}{}}}\n",
-            self.constants, self.functions
+            self.constants,
+            compact(self.functions)
         )
     }
 
@@ -103,6 +110,19 @@ impl Program {
             false => Ok(Kernel { raw }),
         }
     }
+}
+
+/// C++ without comments and indentation: MLX puts the text together anew each
+/// time that a kernel is launched.
+fn compact(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let code = line.split_once("//").map_or(line, |(code, _)| code);
+        code.trim()
+    });
+    lines
+        .filter(|line| !line.is_empty())
+        .flat_map(|line| [line, "\n"])
+        .collect()
 }
 
 /// How a kernel is run once.
@@ -194,5 +214,16 @@ fn type_name(dtype: Dtype) -> Option<&'static str> {
         Dtype::Float16 => Some("__half"),
         Dtype::Bfloat16 => Some("__nv_bfloat16"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_indentation_are_left_out() {
+        let text = "// What it does.\n\nint f() {\n  return 1; // one\n}\n";
+        assert_eq!(compact(text), "int f() {\nreturn 1;\n}\n");
     }
 }

@@ -38,6 +38,10 @@ pub fn quantized_matmul(
     group: i32,
     bits: i32,
 ) -> Result<Array> {
+    let ours = || cuda::packed_matmul(x, w, scales, biases, group, bits);
+    if let Some(done) = on_cuda().then(ours).flatten() {
+        return done;
+    }
     if !on_cpu() || x.dtype() != Dtype::Float32 || scales.dtype() != Dtype::Float32 {
         return ops::quantized_matmul(x, w, scales, biases, true, group, bits);
     }

@@ -9,10 +9,6 @@ use super::{
 };
 use crate::cache::KvStore;
 
-/// The fewest rows, above one, that MLX's GPU kernels multiply with packed
-/// weights at full speed.
-const PACKED_ROWS: i32 = 8;
-
 /// A model whose weights are in memory. It holds MLX arrays: it stays on the
 /// thread that loaded it.
 #[derive(Debug)]
@@ -114,13 +110,7 @@ impl Model {
             Input::Tokens(tokens) => self.embed(tokens)?,
             Input::Embeddings(embeddings) => embeddings.as_dtype(self.precision.activations)?,
         };
-        let rows = x.dim(0);
-        let plan = Plan::new(&step.sequences, rows as usize)?;
-        let padding = self.padding(&plan, rows);
-        if padding > 0 {
-            let nothing = ops::zeros_dtype(&[padding, x.dim(1)], x.dtype())?;
-            x = ops::concatenate(&[x, nothing], 0)?;
-        }
+        let plan = Plan::new(&step.sequences, x.dim(0) as usize)?;
         let mut branch: Option<Array> = None;
         for (layer, weights) in self.layers.iter().enumerate() {
             let normed;
@@ -139,27 +129,7 @@ impl Model {
         if let Some(branch) = branch {
             x = x.add(branch)?;
         }
-        let logits = self.logits(&x, &plan, &step.logits)?;
-        match padding > 0 && logits.dim(0) > rows {
-            true => Ok(logits.split_at_indices(&[rows], 0)?.swap_remove(0)),
-            false => Ok(logits),
-        }
-    }
-
-    /// Rows that are added to a step of single rows because MLX's products of
-    /// packed weights with 2 to 7 rows take far longer than with 8.
-    fn padding(&self, plan: &Plan, rows: i32) -> i32 {
-        let Some(layer) = self.layers.first() else {
-            return 0;
-        };
-        let packed = matches!(layer.mlp.down.weight, Matrix::Quantised { .. });
-        let single = plan.leading_singles() == plan.sequences.len();
-        let served =
-            packed && single && layer.attention.decodes_in_place(self.precision.activations);
-        match served && (2..PACKED_ROWS).contains(&rows) {
-            true => PACKED_ROWS - rows,
-            false => 0,
-        }
+        self.logits(&x, &plan, &step.logits)
     }
 
     fn logits(&self, x: &Array, plan: &Plan, wanted: &Rows) -> Result<Array, Exception> {

@@ -73,8 +73,8 @@ pub struct Plan<'a> {
     pub cuts: Vec<i32>,
     /// The last mask made: layers ask for the same again and again.
     mask: RefCell<Option<WindowMask>>,
-    /// The same for the table of decode rows.
-    table: RefCell<Option<(Vec<i32>, Array)>>,
+    /// The same for tables of rows.
+    tables: RefCell<Vec<(Vec<i32>, Array)>>,
 }
 
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl<'a> Plan<'a> {
             positions,
             cuts: ends.take(sequences.len() - 1).collect(),
             mask: RefCell::new(None),
-            table: RefCell::new(None),
+            tables: RefCell::default(),
         })
     }
 
@@ -141,17 +141,15 @@ impl<'a> Plan<'a> {
         sequences.take_while(|sequence| sequence.rows == 1).count()
     }
 
-    /// `numbers` as an array `[T, 3]`.
+    /// `numbers` as an array `[T, 3]`, the same one for all layers that ask.
     pub fn row_table(&self, numbers: Vec<i32>) -> Array {
-        let mut kept = self.table.borrow_mut();
-        match &*kept {
-            Some((known, table)) if *known == numbers => table.clone(),
-            _ => {
-                let table = Array::from_slice(&numbers, &[numbers.len() as i32 / 3, 3]);
-                *kept = Some((numbers, table.clone()));
-                table
-            }
+        let mut tables = self.tables.borrow_mut();
+        if let Some((_, table)) = tables.iter().find(|(known, _)| *known == numbers) {
+            return table.clone();
         }
+        let table = Array::from_slice(&numbers, &[numbers.len() as i32 / 3, 3]);
+        tables.push((numbers, table.clone()));
+        table
     }
 
     /// What is added to the scores `[rows, keys]` so that a row sees the key of

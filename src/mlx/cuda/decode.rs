@@ -16,6 +16,8 @@ const MOST_PARTS: usize = 32;
 
 const THREADS: i32 = 128;
 
+const FUNCTIONS: &str = include_str!("decode_attention.cu");
+
 /// What the layers of a model have in common. Floats by their bits, so that
 /// specs can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,13 +87,37 @@ impl DecodeSpec {
         )
     }
 
-    fn program(&self, dtype: &str, sequences: usize) -> Program {
-        let mut inputs = vec!["qkv".to_owned(), "turns".to_owned(), "rows".to_owned()];
+    /// Names of the inputs that all kernels share, and the two norms among them.
+    fn inputs(&self) -> (Vec<String>, &'static str) {
+        let mut inputs = vec!["qkv", "turns", "rows"];
         let mut norms = "qkv, qkv";
         if self.norm_eps.is_some() {
-            inputs.extend(["q_norm".to_owned(), "k_norm".to_owned()]);
+            inputs.extend(["q_norm", "k_norm"]);
             norms = "q_norm, k_norm";
         }
+        (inputs.into_iter().map(str::to_owned).collect(), norms)
+    }
+
+    fn type_name(&self, dtype: Dtype) -> Result<&'static str, Exception> {
+        type_name(dtype)
+            .filter(|_| fits(self.heads, self.kv_heads, self.dim))
+            .ok_or_else(|| Exception::custom(format!("no kernel for {self:?} of {dtype:?}")))
+    }
+
+    fn spread_program(&self, dtype: &str) -> Program {
+        let (inputs, norms) = self.inputs();
+        Program {
+            name: "maquette_spread_heads",
+            inputs,
+            outputs: vec!["queries", "keys", "values"],
+            constants: self.constants(dtype),
+            functions: FUNCTIONS,
+            body: format!("maquette::spread(qkv, {norms}, turns, rows[0], queries, keys, values);"),
+        }
+    }
+
+    fn program(&self, dtype: &str, sequences: usize) -> Program {
+        let (mut inputs, norms) = self.inputs();
         let mut cases = String::new();
         for index in 0..sequences {
             inputs.extend([format!("keys{index}"), format!("values{index}")]);
@@ -102,7 +128,7 @@ impl DecodeSpec {
             inputs,
             outputs: vec!["out", "parts", "sums"],
             constants: self.constants(dtype),
-            functions: include_str!("decode_attention.cu"),
+            functions: FUNCTIONS,
             body: format!(
                 "using maquette::T;\nconst T* keys = nullptr;\nconst T* values = nullptr;\n\
                  switch (blockIdx.z) {{\n{cases}}}\n\
@@ -118,13 +144,49 @@ impl DecodeSpec {
             inputs: ["parts", "sums"].map(str::to_owned).into(),
             outputs: vec!["out"],
             constants: self.constants(dtype),
-            functions: include_str!("decode_attention.cu"),
+            functions: FUNCTIONS,
             body: "maquette::merge(parts, sums, out, sums_shape[2]);".to_owned(),
         }
     }
 }
 
-/// Whether the kernel serves heads of this form on this device.
+/// Rows `qkv [T, (heads + 2 kv_heads) · dim]` of one sequence, the first at the
+/// position that `table [1, 3]` begins with, as queries `[1, heads, T, dim]`,
+/// keys and values `[1, kv_heads, T, dim]`; queries and keys normed and rotated
+/// as in [`decode_attention`].
+///
+/// # Errors
+/// When MLX refuses the kernel.
+pub fn spread_heads(
+    qkv: &Array,
+    spec: &DecodeSpec,
+    norms: Option<(&Array, &Array)>,
+    turns: &Array,
+    table: &Array,
+) -> Result<[Array; 3], Exception> {
+    let (dtype, rows) = (qkv.dtype(), qkv.dim(0));
+    let name = spec.type_name(dtype)?;
+    let kernel = kernel(Key::Spread(*spec, dtype), || spec.spread_program(name))?;
+    let mut inputs = vec![qkv, turns, table];
+    inputs.extend(norms.into_iter().flat_map(|(q, k)| [q, k]));
+    let queries = [1, spec.heads, rows, spec.dim];
+    let keys = [1, spec.kv_heads, rows, spec.dim];
+    let warps = THREADS / 32;
+    let launch = Launch {
+        outputs: &[(&queries, dtype), (&keys, dtype), (&keys, dtype)],
+        blocks: [
+            rows,
+            (spec.heads + 2 * spec.kv_heads + warps - 1) / warps,
+            1,
+        ],
+        threads: THREADS,
+    };
+    let results = kernel.launch(&inputs, &launch)?;
+    <[Array; 3]>::try_from(results)
+        .map_err(|_| Exception::custom("MLX gave other results than a kernel has"))
+}
+
+/// Whether the kernels serve heads of this form on this device.
 pub fn supports_decode(heads: i32, kv_heads: i32, dim: i32, dtype: Dtype) -> bool {
     backend() == Backend::Cuda && fits(heads, kv_heads, dim) && type_name(dtype).is_some()
 }
@@ -145,22 +207,16 @@ pub struct DecodeRow {
     pub values: Array,
 }
 
-/// What the kernel wants to know of the rows; further ones up to `padded` are
-/// padding. The same for all layers that see equally far.
-pub fn row_table(rows: &[DecodeRow], padded: usize) -> Vec<i32> {
-    let mut table: Vec<i32> = rows
-        .iter()
+/// What the kernel wants to know of the rows: the same for all layers that see
+/// equally far.
+pub fn row_table(rows: &[DecodeRow]) -> Vec<i32> {
+    rows.iter()
         .flat_map(|row| [row.position, row.keys.dim(2), row.first])
-        .collect();
-    for _ in rows.len()..padded {
-        table.extend([-1, 0, 0]);
-    }
-    table
+        .collect()
 }
 
-/// Attention of rows `qkv [T, (heads + 2 kv_heads) · dim]`, of which the first
-/// `rows.len()` belong to sequences and the others are padding, as `table [T,
-/// 3]`, from [`row_table`], says. `norms` are the weights `[dim]` of the norms
+/// Attention of rows `qkv [T, (heads + 2 kv_heads) · dim]`, one of each of `rows`,
+/// with their [`row_table`] as `table [T, 3]`. `norms` are the weights `[dim]` of the norms
 /// of queries and keys; `turns [dim / 2]` the angle, in radians, by which each
 /// pair turns from one position to the next. Gives `[T, heads · dim]`.
 ///
@@ -198,9 +254,7 @@ fn run(
     table: &Array,
 ) -> Result<Array, Exception> {
     let (dtype, total) = (qkv.dtype(), qkv.dim(0));
-    let name = type_name(dtype)
-        .filter(|_| fits(spec.heads, spec.kv_heads, spec.dim))
-        .ok_or_else(|| Exception::custom(format!("no kernel for {spec:?} of {dtype:?}")))?;
+    let name = spec.type_name(dtype)?;
     let longest = rows.iter().map(|row| row.position + 1 - row.first).max();
     let parts = spec.parts(rows.len(), longest.unwrap_or(1).max(1) as usize) as i32;
     let room = rows.len().next_power_of_two();
@@ -294,18 +348,5 @@ mod tests {
         ] {
             assert!(header.contains(constant), "{constant} is missing");
         }
-    }
-
-    #[test]
-    fn padding_rows_have_no_position() {
-        let buffer = ops::zeros::<f32>(&[1, 2, 256, 64]).unwrap();
-        let row = DecodeRow {
-            position: 7,
-            first: 3,
-            keys: buffer.clone(),
-            values: buffer,
-        };
-        let table = row_table(&[row], 3);
-        assert_eq!(table, [7, 256, 3, -1, 0, 0, -1, 0, 0]);
     }
 }

@@ -6,6 +6,8 @@
 // part of its keys. Eight threads share a key, so that a warp reads four keys
 // at once; parts are put together by `merge` when there are several.
 //
+// `spread` does the first part alone for many rows of one sequence.
+//
 // Before this text stand the constants HEADS, KV_HEADS, DIM, GROUP, NORM,
 // INTERLEAVED, EPS and SCALE, and the type T.
 
@@ -25,7 +27,7 @@ struct alignas(16) Eight {
 };
 
 struct Row {
-  int position; // of the row; negative: padding
+  int position; // of the row
   int capacity; // tokens that its buffers hold
   int first;    // the first position it may see
 };
@@ -145,17 +147,25 @@ struct Mix {
   }
 };
 
-__device__ inline void read(float (&to)[CHUNKS * 8], const T* row) {
-  const int lane = threadIdx.x % LANES;
+// This thread's share of a key or value, as it is stored.
+struct Stored {
+  Eight parts[CHUNKS];
+
+  __device__ void read(const T* row) {
+    const int lane = threadIdx.x % LANES;
 #pragma unroll
-  for (int c = 0; c < CHUNKS; ++c) {
-    const Eight part = *reinterpret_cast<const Eight*>(row + (c * LANES + lane) * 8);
-#pragma unroll
-    for (int e = 0; e < 8; ++e) {
-      to[c * 8 + e] = static_cast<float>(part.at[e]);
+    for (int c = 0; c < CHUNKS; ++c) {
+      parts[c] = *reinterpret_cast<const Eight*>(row + (c * LANES + lane) * 8);
     }
   }
-}
+
+  __device__ void widen(float (&to)[CHUNKS * 8]) const {
+#pragma unroll
+    for (int e = 0; e < CHUNKS * 8; ++e) {
+      to[e] = static_cast<float>(parts[e / 8].at[e % 8]);
+    }
+  }
+};
 
 __device__ inline void read_shared(float (&to)[CHUNKS * 8], const float* row) {
   const int lane = threadIdx.x % LANES;
@@ -167,7 +177,7 @@ __device__ inline void read_shared(float (&to)[CHUNKS * 8], const float* row) {
 // Results of a block: to `out` when it has seen all keys, else to `parts` and
 // `sums`, which `merge` reads.
 __device__ inline void
-write_results(Mix& mix, T* out, float* parts, float* sums, bool padding) {
+write_results(Mix& mix, T* out, float* parts, float* sums) {
   __shared__ float values[WARPS][GROUP][DIM];
   __shared__ float largest[WARPS][GROUP];
   __shared__ float weights[WARPS][GROUP];
@@ -202,7 +212,7 @@ write_results(Mix& mix, T* out, float* parts, float* sums, bool padding) {
     }
     const int64_t head = static_cast<int64_t>(blockIdx.z) * HEADS + blockIdx.y * GROUP + g;
     if (splits == 1) {
-      out[head * DIM + e] = static_cast<T>(padding ? 0.0f : value / sum);
+      out[head * DIM + e] = static_cast<T>(value / sum);
       continue;
     }
     const int64_t part = head * splits + blockIdx.x;
@@ -228,11 +238,24 @@ __device__ inline void decode(
   __shared__ float heads[GROUP + 2][DIM];
   Mix mix;
   mix.clear();
-  if (row.position < 0) {
-    write_results(mix, out, parts, sums, true);
-    return;
-  }
   const int kv_head = blockIdx.y * GROUP / SHARE;
+  const int length = row.position + 1;
+  const int part = (length - row.first + gridDim.x - 1) / gridDim.x;
+  const int begin = row.first + blockIdx.x * part;
+  const int end = min(begin + part, length);
+  T* head_keys = keys + static_cast<int64_t>(kv_head) * row.capacity * DIM;
+  T* head_values = values + static_cast<int64_t>(kv_head) * row.capacity * DIM;
+  // The row's own key is in shared memory: others read what was written before.
+  const int old = min(end, row.position);
+  const int worker = threadIdx.x / LANES;
+  // What is read next is on its way while the thread computes.
+  int key = begin + worker;
+  Stored next_key, next_value;
+  if (key < old) {
+    next_key.read(head_keys + static_cast<int64_t>(key) * DIM);
+    next_value.read(head_values + static_cast<int64_t>(key) * DIM);
+  }
+
   const int warp = threadIdx.x / 32;
   const T* own = qkv + static_cast<int64_t>(blockIdx.z) * (HEADS + 2 * KV_HEADS) * DIM;
   for (int h = warp; h < GROUP + 2; h += WARPS) {
@@ -243,13 +266,7 @@ __device__ inline void decode(
   }
   __syncthreads();
 
-  const int length = row.position + 1;
-  const int part = (length - row.first + gridDim.x - 1) / gridDim.x;
-  const int begin = row.first + blockIdx.x * part;
-  const int end = min(begin + part, length);
   const bool has_own_key = begin < length && end == length;
-  T* head_keys = keys + static_cast<int64_t>(kv_head) * row.capacity * DIM;
-  T* head_values = values + static_cast<int64_t>(kv_head) * row.capacity * DIM;
   if (has_own_key && blockIdx.y * GROUP % SHARE == 0) {
     for (int e = threadIdx.x; e < DIM; e += WARPS * 32) {
       head_keys[static_cast<int64_t>(row.position) * DIM + e] = static_cast<T>(heads[GROUP][e]);
@@ -264,14 +281,16 @@ __device__ inline void decode(
       query[g][e] *= SCALE * LOG2E;
     }
   }
-  const int worker = threadIdx.x / LANES;
   const unsigned mask = 0xffu << (threadIdx.x % 32 / LANES * LANES);
-  // The row's own key is in shared memory: others read what was written before.
-  const int old = min(end, row.position);
-  for (int key = begin + worker; key < old; key += KEYS_AT_ONCE) {
+  while (key < old) {
     float k[CHUNKS * 8], v[CHUNKS * 8];
-    read(k, head_keys + static_cast<int64_t>(key) * DIM);
-    read(v, head_values + static_cast<int64_t>(key) * DIM);
+    next_key.widen(k);
+    next_value.widen(v);
+    key += KEYS_AT_ONCE;
+    if (key < old) {
+      next_key.read(head_keys + static_cast<int64_t>(key) * DIM);
+      next_value.read(head_values + static_cast<int64_t>(key) * DIM);
+    }
     mix.add(query, k, v, mask);
   }
   if (has_own_key && worker == 0) {
@@ -282,7 +301,7 @@ __device__ inline void decode(
   }
   __syncwarp();
   mix.join_warp();
-  write_results(mix, out, parts, sums, false);
+  write_results(mix, out, parts, sums);
 }
 
 // Puts the parts of one head of one row together; DIM threads.
@@ -300,5 +319,37 @@ __device__ inline void merge(const float* parts, const float* sums, T* out, int 
     sum += sums[part * 2 + 1] * by;
     value += parts[part * DIM + threadIdx.x] * by;
   }
-  out[head * DIM + threadIdx.x] = static_cast<T>(sum > 0.0f ? value / sum : 0.0f);
+  out[head * DIM + threadIdx.x] = static_cast<T>(value / sum);
+}
+
+// Rows of one sequence, from the position `start` on: queries, keys and values
+// apart, the first two normed and rotated, each `[heads, rows, DIM]`. One warp
+// a head, one row a block.
+__device__ inline void spread(
+    const T* qkv,
+    const T* q_norm,
+    const T* k_norm,
+    const float* turns,
+    int start,
+    T* queries,
+    T* keys,
+    T* values) {
+  __shared__ float heads[WARPS][DIM];
+  const int warp = threadIdx.x / 32;
+  const int head = blockIdx.y * WARPS + warp;
+  constexpr int ALL = HEADS + 2 * KV_HEADS;
+  if (head >= ALL) {
+    return;
+  }
+  const int row = blockIdx.x;
+  const bool is_query = head < HEADS;
+  const T* from = qkv + (static_cast<int64_t>(row) * ALL + head) * DIM;
+  prepare(heads[warp], from, is_query ? q_norm : k_norm, turns, start + row, head < HEADS + KV_HEADS);
+  __syncwarp();
+  T* to = is_query ? queries : head < HEADS + KV_HEADS ? keys : values;
+  const int place = is_query ? head : (head - HEADS) % KV_HEADS;
+  to += (static_cast<int64_t>(place) * gridDim.x + row) * DIM;
+  for (int e = threadIdx.x % 32; e < DIM; e += 32) {
+    to[e] = static_cast<T>(heads[warp][e]);
+  }
 }

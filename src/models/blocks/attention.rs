@@ -129,9 +129,8 @@ impl Attention {
         ops::concatenate(&[mixed, rest], 0)
     }
 
-    /// Whether single rows are served by the kernel that writes into their
-    /// buffers; such rows may be followed by padding.
-    pub fn decodes_in_place(&self, dtype: Dtype) -> bool {
+    /// Whether the device has kernels of ours for heads of this form.
+    fn decodes_in_place(&self, dtype: Dtype) -> bool {
         self.rope.turns().is_some()
             && mlx::supports_decode(self.heads, self.kv_heads, self.head_dim, dtype)
     }
@@ -170,8 +169,8 @@ impl Attention {
             true => qkv.clone(),
             false => qkv.split_at_indices(&[singles as i32], 0)?.swap_remove(0),
         };
-        let table = plan.row_table(mlx::row_table(&rows, own.dim(0) as usize));
-        let norms = self.qk_norm.as_ref().map(|(q, k)| (&q.weight, &k.weight));
+        let table = plan.row_table(mlx::row_table(&rows));
+        let norms = self.norms();
         mlx::decode_attention(&own, &self.decode, norms, turns, &rows, &table).map(Some)
     }
 
@@ -188,6 +187,29 @@ impl Attention {
         at: &mut Context,
     ) -> Result<Array, Exception> {
         let count = rows.rows as i32;
+        let [q, k, v] = self.chunk_heads(qkv, rows, at.plan)?;
+        let mixed = self.attend(q, k, v, rows.sequence, at)?;
+        match count {
+            1 => mixed.reshape(&[1, self.heads * self.head_dim]),
+            _ => mixed
+                .transpose_axes(&[0, 2, 1, 3])?
+                .reshape(&[count, self.heads * self.head_dim]),
+        }
+    }
+
+    /// Queries, keys and values `[1, heads, T, head_dim]` of rows of one
+    /// sequence, normed and rotated.
+    fn chunk_heads(
+        &self,
+        qkv: &Array,
+        rows: &SequenceRows,
+        plan: &Plan,
+    ) -> Result<[Array; 3], Exception> {
+        if let (Some(turns), true) = (self.rope.turns(), self.decodes_in_place(qkv.dtype())) {
+            let table = plan.row_table(vec![rows.position, 0, 0]);
+            return mlx::spread_heads(qkv, &self.decode, self.norms(), turns, &table);
+        }
+        let count = rows.rows as i32;
         // With one row, rows before heads and heads before rows are the same.
         let heads = match count {
             1 => qkv.reshape(&[1, self.all_heads(), 1, self.head_dim])?,
@@ -198,13 +220,12 @@ impl Attention {
         let [q, k, v] = self.heads(&heads)?;
         let q = self.rope.forward(&q, rows.position)?;
         let k = self.rope.forward(&k, rows.position)?;
-        let mixed = self.attend(q, k, v, rows.sequence, at)?;
-        match count {
-            1 => mixed.reshape(&[1, self.heads * self.head_dim]),
-            _ => mixed
-                .transpose_axes(&[0, 2, 1, 3])?
-                .reshape(&[count, self.heads * self.head_dim]),
-        }
+        Ok([q, k, v])
+    }
+
+    /// Weights of the norms of queries and keys.
+    fn norms(&self) -> Option<(&Array, &Array)> {
+        self.qk_norm.as_ref().map(|(q, k)| (&q.weight, &k.weight))
     }
 
     /// One row of each of several sequences: normed and rotated together.

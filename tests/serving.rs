@@ -188,10 +188,12 @@ fn metrics_follow_a_request() {
         more("maquette_prefix_cache_hits_total{tier=\"memory\"}"),
         0.0
     );
-    assert_eq!(
-        more("maquette_prefix_cache_ends_total{reason=\"no_page\"}"),
-        2.0
-    );
+    let ends = ["no_page", "other_tokens", "evicted"].map(|reason| {
+        more(&format!(
+            "maquette_prefix_cache_ends_total{{reason=\"{reason}\"}}"
+        ))
+    });
+    assert_eq!(ends.iter().sum::<f64>(), 2.0);
     let http = |status: u16, route: &str| {
         let method = if route == "none" { "GET" } else { "POST" };
         more(&format!(

@@ -83,11 +83,16 @@ impl Fixture {
     }
 
     pub fn get(&self, path: &str) -> (u16, Value) {
+        let (status, text) = self.get_text(path);
+        (status, serde_json::from_str(&text).expect("JSON"))
+    }
+
+    pub fn get_text(&self, path: &str) -> (u16, String) {
         self.runtime.block_on(async {
             let response = self.client.get(self.url(path)).send().await;
             let response = response.expect("an answer");
             let status = response.status().as_u16();
-            (status, response.json().await.expect("JSON"))
+            (status, response.text().await.expect("text"))
         })
     }
 

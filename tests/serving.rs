@@ -116,7 +116,8 @@ fn check_histograms(samples: &Samples, families: &BTreeSet<String>) {
     }
 }
 
-/// Waits until nothing runs or waits; running bytes are none then.
+/// Waits until nothing runs or waits; running bytes are none then. Also until
+/// the engine sleeps: a test program must not end while it stores pages.
 fn at_rest(fixture: &Fixture) {
     let stats = fixture.workstation.engine_stats();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -124,7 +125,10 @@ fn at_rest(fixture: &Fixture) {
         let now = stats.borrow().clone();
         if now.running.is_empty() && now.waiting == 0 && now.bytes.kv_running == 0 {
             assert_eq!(now.pages.used, 0);
-            return;
+            std::thread::sleep(Duration::from_millis(250));
+            if *stats.borrow() == now && now.cache.disk.queued == 0 {
+                return;
+            }
         }
         assert!(Instant::now() < deadline, "{now:?}");
         std::thread::sleep(Duration::from_millis(20));
@@ -292,6 +296,57 @@ fn one_that_never_reads_stalls_nobody() {
         );
     }
     drop(deaf);
+    at_rest(fixture);
+}
+
+#[test]
+fn a_conversation_that_is_too_long_is_refused_or_shortened() {
+    let _turn = alone();
+    let fixture = fixture();
+    let turn = |number: usize| {
+        let words = format!("Tell me about the number {number} and the library. ").repeat(60);
+        [
+            json!({"role": "user", "content": words}),
+            json!({"role": "assistant", "content": "It is a number."}),
+        ]
+    };
+    let mut messages = vec![json!({"role": "system", "content": "Be brief."})];
+    messages.extend((0..12).flat_map(turn));
+    messages.push(json!({"role": "user", "content": "Which key quits Maquette?"}));
+    let mut body = json!({"messages": messages, "max_tokens": 8, "temperature": 0});
+    let (status, refused) = fixture.post("/v1/chat/completions", &body);
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (400, &json!("context_length_exceeded"))
+    );
+    body["truncation"] = json!("auto");
+    let (omitted, answer) = fixture.runtime.block_on(async {
+        let request = fixture.client.post(fixture.url("/v1/chat/completions"));
+        let response = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
+        let omitted = response.headers()["x-maquette-omitted-messages"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (
+            omitted.parse::<usize>().unwrap(),
+            response.json::<Value>().await.unwrap(),
+        )
+    });
+    assert!(omitted > 0 && omitted < 24 && omitted % 2 == 0, "{omitted}");
+    assert!(
+        answer["usage"]["prompt_tokens"].as_u64().unwrap() < 4096,
+        "{answer}"
+    );
+    // A newest message that alone is too long cannot be helped.
+    body["messages"] = json!([{"role": "user", "content": "number ".repeat(6000)}]);
+    let (status, refused) = fixture.post("/v1/chat/completions", &body);
+    assert_eq!(status, 400);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the newest message"), "{message}");
     at_rest(fixture);
 }
 

@@ -27,6 +27,8 @@ pub struct Node {
     pub created: DateTime<Utc>,
     /// How the answer was made; for the assistant's messages.
     pub answer: Option<AnswerFacts>,
+    /// Stays, with its turn, when a long chat is shortened.
+    pub pinned: bool,
 }
 
 /// The line below an answer.

@@ -122,9 +122,18 @@ fn heads(source: &Connection) -> BTreeMap<String, Chat> {
 
 fn messages(source: &Connection) -> Vec<(String, Node)> {
     let mut messages = Vec::new();
-    let sql = format!("SELECT {NODE}, conversation FROM messages WHERE rowid = ?1");
+    // Databases of before there were pins lack the column.
+    let has_pins = source
+        .prepare("SELECT pinned FROM messages LIMIT 0")
+        .is_ok();
+    let columns = if has_pins {
+        NODE.to_owned()
+    } else {
+        NODE.replace("pinned", "0")
+    };
+    let sql = format!("SELECT {columns}, conversation FROM messages WHERE rowid = ?1");
     each_row(source, "messages", &sql, |row| {
-        messages.push((row.get(5)?, node(row)?));
+        messages.push((row.get(6)?, node(row)?));
         Ok(())
     });
     messages

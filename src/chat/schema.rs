@@ -8,7 +8,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Each brings the database from its index to the next version.
-const STEPS: &[&str] = &[r"
+const STEPS: &[&str] = &[
+    r"
 CREATE TABLE conversations (
     id            TEXT PRIMARY KEY,
     custom_title  TEXT,
@@ -46,7 +47,11 @@ CREATE TRIGGER messages_update AFTER UPDATE OF content ON messages BEGIN
     INSERT INTO messages_text (messages_text, rowid, content) VALUES ('delete', old.place, old.content);
     INSERT INTO messages_text (rowid, content) VALUES (new.place, new.content);
 END;
-"];
+",
+    r"
+ALTER TABLE messages ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Brings the database to the current version, all or nothing.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -274,9 +274,8 @@ fn is_damage(error: &StoreError) -> bool {
 
 /// The columns that [`head`] reads.
 pub(super) const HEAD: &str = "id, custom_title, system_prompt, created, updated, active";
-
 /// The columns that [`node`] reads.
-pub(super) const NODE: &str = "id, parent, message, answer, created";
+pub(super) const NODE: &str = "id, parent, message, answer, created, pinned";
 
 fn load(connection: &Connection, id: &str) -> Result<Conversation, StoreError> {
     let head = connection
@@ -320,6 +319,7 @@ pub(super) fn node(row: &Row<'_>) -> Result<Node, StoreError> {
         answer: answer
             .map(|answer| serde_json::from_str(&answer))
             .transpose()?,
+        pinned: row.get(5)?,
     })
 }
 
@@ -353,9 +353,10 @@ pub(super) fn write(transaction: &Transaction<'_>, changes: &Changes) -> Result<
         ])?;
     remove(transaction, changes)?;
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO messages (conversation, id, parent, content, message, answer, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (conversation, id) DO UPDATE SET content = ?4, message = ?5, answer = ?6",
+        "INSERT INTO messages (conversation, id, parent, content, message, answer, created, pinned)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (conversation, id) DO UPDATE SET content = ?4, message = ?5, answer = ?6,
+            pinned = ?8",
     )?;
     for node in &changes.nodes {
         let answer = node
@@ -371,6 +372,7 @@ pub(super) fn write(transaction: &Transaction<'_>, changes: &Changes) -> Result<
             serde_json::to_string(&node.message)?,
             answer,
             node.created.timestamp_millis(),
+            node.pinned,
         ])?;
     }
     Ok(())

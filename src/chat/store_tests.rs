@@ -239,3 +239,28 @@ fn memory_serves_when_there_is_no_disk() {
     store.save(&mut saved).unwrap();
     assert_eq!(store.list().unwrap().len(), 1);
 }
+
+#[test]
+fn pins_are_kept_and_older_databases_get_them() {
+    let (dir, store) = store();
+    let mut saved = chat(&["one", "two"]);
+    let first = saved.nodes()[0].id;
+    store.save(&mut saved).unwrap();
+    // As it was before there were pins.
+    store
+        .with(|connection| {
+            connection.execute_batch("ALTER TABLE messages DROP COLUMN pinned")?;
+            Ok(connection.pragma_update(None, "user_version", 1)?)
+        })
+        .unwrap();
+    drop(store);
+    let store = reopened(&dir);
+    let mut loaded = store.load(&saved.id).unwrap();
+    assert!(loaded.nodes().iter().all(|node| !node.pinned));
+    loaded.set_pinned(first, true).unwrap();
+    store.save(&mut loaded).unwrap();
+    let again = reopened(&dir).load(&saved.id).unwrap();
+    let pins: Vec<bool> = again.nodes().iter().map(|node| node.pinned).collect();
+    assert_eq!(pins, [true, false]);
+    assert!(loaded.set_pinned(NodeId(1), true).is_err());
+}

@@ -126,6 +126,15 @@ impl Conversation {
         Ok(())
     }
 
+    /// Pins a message, or lets it go.
+    pub fn set_pinned(&mut self, id: NodeId, pinned: bool) -> Result<(), TreeError> {
+        let node = self.nodes.iter_mut().find(|node| node.id == id);
+        node.ok_or(TreeError::NoNode(id))?.pinned = pinned;
+        self.unsaved.insert(id);
+        self.updated = Utc::now();
+        Ok(())
+    }
+
     /// From the first message to the active one: what is shown and sent.
     pub fn path(&self) -> Vec<&Node> {
         self.path_to(self.active)
@@ -258,6 +267,7 @@ impl Conversation {
             message,
             created,
             answer: None,
+            pinned: false,
         });
         self.active = Some(id);
         self.updated = created;

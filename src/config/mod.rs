@@ -22,7 +22,8 @@ pub use nearest::nearest;
 pub use paths::{Paths, huggingface_cache};
 pub use problem::{ConfigError, Problem};
 pub use settings::{
-    ApiSettings, ChatSettings, EngineSettings, LibrarySettings, LogLevel, LogSettings, Settings,
+    ApiSettings, ChatSettings, EngineSettings, LibrarySettings, LogLevel, LogSettings, Overflow,
+    Settings,
 };
 pub use store::SettingsStore;
 pub use table::{Kind, SettingDoc};

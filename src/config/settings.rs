@@ -43,6 +43,22 @@ pub struct ChatSettings {
     pub top_p: Option<f32>,
     pub max_tokens: Option<usize>,
     pub thinking: Option<bool>,
+    pub overflow: Overflow,
+}
+
+/// What happens to a chat that outgrows the context.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overflow {
+    /// The user is asked.
+    #[default]
+    Ask,
+    /// It is sent whole or not at all.
+    Refuse,
+    /// The oldest turns are not sent any more, as few as possible.
+    Drop,
+    /// Only the newest turns are sent, so that a quarter of the context is free.
+    Slide,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -98,6 +98,12 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "Whether models that can think do so before they answer.",
     ),
     doc(
+        "chat.overflow",
+        Kind::OneOf(&["ask", "refuse", "drop", "slide"]),
+        "ask",
+        "What to do with a chat that outgrows the context: ask, refuse it, drop the oldest turns, or slide to the newest ones, which leaves a quarter of the context free; the system prompt and pinned messages stay.",
+    ),
+    doc(
         "engine.max_sequences",
         Kind::Integer(1, 1024),
         "64",

@@ -157,6 +157,9 @@ actions! {
         ChatTools "chat.tools" "tools on/off" ["alt-t"] "Offer the MCP tools to the model, or not.";
         ChatToolAllow "chat.tool.allow" "allow" ["alt-y"] "Allow the tool call that the model asks for, and run it.";
         ChatToolRefuse "chat.tool.refuse" "refuse" ["alt-x"] "Refuse the tool call that the model asks for.";
+        ChatOverflowDrop "chat.overflow.drop" "drop oldest" [] "Do not send the oldest turns of a chat that outgrew the context, as few as possible.";
+        ChatOverflowSlide "chat.overflow.slide" "slide" [] "Send only the newest turns of a chat that outgrew the context, so that a quarter of it is free.";
+        ChatOverflowRefuse "chat.overflow.refuse" "send all" [] "Send the whole chat, and refuse it once it does not fit.";
         ChatScrollUp "chat.scroll.up" "scroll up" ["pageup"] "Scroll the conversation up by a page.";
         ChatScrollDown "chat.scroll.down" "scroll down" ["pagedown"] "Scroll the conversation down by a page.";
         ChatScrollEnd "chat.scroll.end" "to the end" ["alt-g"] "Jump to the end of the conversation and follow it.";
@@ -178,6 +181,7 @@ actions! {
         ChatBranchPrevious "chat.branch.previous" "previous branch" ["["] "Show the previous branch at the selected message.";
         ChatBranchNext "chat.branch.next" "next branch" ["]"] "Show the next branch at the selected message.";
         ChatFold "chat.fold" "fold" ["space", "enter"] "Fold or unfold the thoughts and tool calls of the selected message.";
+        ChatPin "chat.pin" "pin" ["p"] "Pin the selected message: it stays, with its turn, when a long chat is shortened.";
         ChatDeleteMessage "chat.message.delete" "delete" ["x"] "Delete the selected message and what follows it.";
     }
     Chats {

@@ -243,10 +243,12 @@ async fn answer(
             return messages.send(Message::Answer { turn, events }).await;
         }
     };
-    let model = stream.model.clone();
-    messages
-        .send(Message::AnswerStarted { turn, model })
-        .await?;
+    let started = Message::AnswerStarted {
+        turn,
+        model: stream.model.clone(),
+        omitted: stream.omitted.clone(),
+    };
+    messages.send(started).await?;
     while let Some(first) = stream.next().await {
         // The place in the queue comes first: events gather while the screen
         // is busy, instead of messages.

@@ -75,6 +75,8 @@ pub enum Message {
     AnswerStarted {
         turn: TurnId,
         model: String,
+        /// Places of the request's messages that the model does not see.
+        omitted: Vec<usize>,
     },
     /// What the answer brought since the last message, in order.
     Answer {

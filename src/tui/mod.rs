@@ -133,6 +133,7 @@ fn first_state(workstation: &Workstation, depth: Depth, size: (u16, u16)) -> (St
     state.themes = themes::names(&paths.themes);
     let prompt = &settings.chat.system_prompt;
     state.panes.chat.set_system_prompt(prompt);
+    state.panes.chat.set_overflow(settings.chat.overflow);
     state.panes.tools.set_config(paths.mcp_json.clone());
     (state, problems)
 }

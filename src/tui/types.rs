@@ -4,11 +4,11 @@ pub use crate::workstation::{
     AnswerEvent, AnswerFacts, AnswerFinish, ApiState, Backend, ByteStats, CacheStats, ChatRequest,
     ChatStore, ChatSummary, Conversation, DeviceInfo, DiskCounters, Download as DownloadState,
     DownloadStatus, EngineError, EngineStats, Fit, GenerationOptions, LogFilter, LogRecord,
-    LogRing, Message as ChatMessage, ModelEntry, Node, NodeId, Origin, PageStats, PrefixCounters,
-    Priority, RejectCounters, RequestId, Role, RunningRequest, SamplingOverrides, Segment,
-    ServerState, ServerStatus, StoreError, TemplateFacts, Timings, TokenEvent, ToolCall, ToolInfo,
-    ToolOutcome, ToolSpec, Totals, Usage, Workstation, WorkstationError, install_panic_hook,
-    stderr,
+    LogRing, Message as ChatMessage, ModelEntry, Node, NodeId, Origin, Overflow, PageStats,
+    PrefixCounters, Priority, RejectCounters, RequestId, Role, RunningRequest, SamplingOverrides,
+    Segment, ServerState, ServerStatus, StoreError, TemplateFacts, Timings, TokenEvent, ToolCall,
+    ToolInfo, ToolOutcome, ToolSpec, Totals, Usage, Workstation, WorkstationError,
+    install_panic_hook, stderr,
 };
 
 /// The facts of the model in use that are shown.

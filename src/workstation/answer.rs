@@ -16,6 +16,8 @@ pub struct AnswerStream {
     pub id: RequestId,
     /// The id of the model that answers.
     pub model: String,
+    /// The places of the request's messages that were not sent, ascending.
+    pub omitted: Vec<usize>,
     events: RequestStream,
     reader: Reader,
 }
@@ -25,12 +27,18 @@ impl AnswerStream {
         Self {
             id: events.id,
             model,
+            omitted: Vec::new(),
             events,
             reader: Reader {
                 parser,
                 called: false,
             },
         }
+    }
+
+    pub(super) fn with_omitted(mut self, omitted: Vec<usize>) -> Self {
+        self.omitted = omitted;
+        self
     }
 
     /// The next event; `None` after the last.

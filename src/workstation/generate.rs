@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::{
-    AnswerStream, ChatRequest, CompletionRequest, Prompt, Workstation, WorkstationError, sampling,
+    AnswerStream, ChatRequest, CompletionRequest, Overflow, Prompt, Workstation, WorkstationError,
+    overflow, sampling,
 };
 use crate::{
     engine::LoadedModel,
@@ -26,14 +27,12 @@ impl Workstation {
         let settings = self.settings();
         request.thinking = request.thinking.or(settings.chat.thinking);
         let options = std::mem::take(&mut request.options);
-        let (tokens, parser) = aside(move || prepare(&model, &request)).await??;
-        let request = sampling::request(tokens, options, &settings.chat, &held.model)?;
+        let most = options.max_tokens.or(settings.chat.max_tokens);
+        let prepared = aside(move || prepare_fitting(&model, request, most)).await??;
+        let request = sampling::request(prepared.tokens, options, &settings.chat, &held.model)?;
         let events = self.inner.engine.submit(request)?;
-        Ok(AnswerStream::new(
-            held.model.id.clone(),
-            events,
-            Some(parser),
-        ))
+        let answer = AnswerStream::new(held.model.id.clone(), events, Some(prepared.parser));
+        Ok(answer.with_omitted(prepared.omitted))
     }
 
     /// Continues a text, without a chat template.
@@ -69,8 +68,8 @@ impl Workstation {
         let Some(model) = self.model().borrow().clone() else {
             return Ok(0);
         };
-        let (tokens, _) = aside(move || prepare(&model, &request)).await??;
-        Ok(tokens.len())
+        let prepared = aside(move || prepare(&model, &request)).await??;
+        Ok(prepared.tokens.len())
     }
 }
 
@@ -83,11 +82,60 @@ async fn aside<T: Send + 'static>(
     })
 }
 
-/// The prompt's tokens and the parser of its answer.
-fn prepare(
+/// A conversation as the engine takes it.
+struct Prepared {
+    tokens: Vec<u32>,
+    parser: AnswerParser,
+    /// Places of the messages that are not sent.
+    omitted: Vec<usize>,
+}
+
+/// The prompt of as much of the conversation as the request wants sent.
+fn prepare_fitting(
     model: &LoadedModel,
-    request: &ChatRequest,
-) -> Result<(Vec<u32>, AnswerParser), WorkstationError> {
+    mut request: ChatRequest,
+    max_tokens: Option<usize>,
+) -> Result<Prepared, WorkstationError> {
+    let whole = prepare(model, &request)?;
+    let (prompt, context) = (whole.tokens.len(), model.context_length);
+    let overflow = request.overflow.unwrap_or(Overflow::Refuse);
+    let (before, after) = overflow::limits(overflow, context, max_tokens);
+    if overflow == Overflow::Refuse || prompt <= before {
+        return Ok(whole);
+    }
+    if overflow == Overflow::Ask {
+        return Err(WorkstationError::Outgrown { prompt, context });
+    }
+    let mut pinned = vec![false; request.messages.len()];
+    for place in &request.pinned {
+        if let Some(pinned) = pinned.get_mut(*place) {
+            *pinned = true;
+        }
+    }
+    let messages = std::mem::take(&mut request.messages);
+    let trimmed = overflow::trim(&messages, &pinned, after, |rest| {
+        request.messages = rest.to_vec();
+        prepare(model, &request).map(|prepared| prepared.tokens.len())
+    })?;
+    let prompt = trimmed.tokens;
+    if prompt >= context {
+        return Err(WorkstationError::NothingToDrop { prompt, context });
+    }
+    request.messages = overflow::without(&messages, &trimmed.omitted);
+    tracing::info!(
+        omitted = trimmed.omitted.len(),
+        prompt,
+        context,
+        "a chat was shortened"
+    );
+    Ok(Prepared {
+        omitted: trimmed.omitted,
+        ..prepare(model, &request)?
+    })
+}
+
+/// The prompt's tokens and the parser of its answer.
+fn prepare(model: &LoadedModel, request: &ChatRequest) -> Result<Prepared, WorkstationError> {
     let template = model.template.as_ref().ok_or_else(|| {
         WorkstationError::BadRequest(format!(
             "the model `{}` has no chat template: it continues texts and does not chat. \
@@ -111,7 +159,11 @@ fn prepare(
         .encode(&prompt, false)
         .map_err(|error| refused(model, &error))?;
     let parser = AnswerParser::for_template(template, &prompt, !request.tools.is_empty());
-    Ok((tokens, parser))
+    Ok(Prepared {
+        tokens,
+        parser,
+        omitted: Vec::new(),
+    })
 }
 
 fn refused(model: &LoadedModel, error: &TextError) -> WorkstationError {

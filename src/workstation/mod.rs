@@ -9,6 +9,7 @@ mod answer;
 mod api;
 mod disk_cache;
 mod generate;
+mod overflow;
 mod resident;
 mod sampling;
 mod shelf;
@@ -40,7 +41,7 @@ pub use crate::{
         AnswerFacts, Changes, ChatStore, ChatSummary, Conversation, ConversationHead, Node, NodeId,
         SearchHit, StoreError, TreeError,
     },
-    config::{ConfigError, Paths, Problem, Settings, nearest},
+    config::{ConfigError, Overflow, Paths, Problem, Settings, nearest},
     engine::{
         ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, Histogram,
         LoadedModel, Measures, PageStats, PrefixCounters, Priority, RejectCounters, RequestId,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde_json::{Map, Value};
 
 use crate::{
+    config::Overflow,
     engine::{EngineError, FinishReason, Priority, Timings, TokenEvent, Usage},
     text::conversation::{Message, Segment, ToolSpec},
 };
@@ -48,6 +49,10 @@ pub struct ChatRequest {
     pub thinking: Option<bool>,
     /// Further variables of the chat template.
     pub template_kwargs: Map<String, Value>,
+    /// What to do when it outgrows the context; `None` refuses it.
+    pub overflow: Option<Overflow>,
+    /// The places of messages that stay in any case, with their turns.
+    pub pinned: Vec<usize>,
     pub options: GenerationOptions,
 }
 
@@ -134,6 +139,18 @@ pub enum WorkstationError {
     UnknownModel(String),
     #[error("{0}")]
     BadRequest(String),
+    /// The user may choose what to leave out.
+    #[error(
+        "this chat has {prompt} tokens and the context of {context} has to hold the answer too. \
+         Drop its oldest turns, slide to the newest, or start a new chat."
+    )]
+    Outgrown { prompt: usize, context: usize },
+    #[error(
+        "the newest message, with the system prompt and pinned messages, has {prompt} tokens and \
+         the context holds {context}. Shorten it, unpin messages, or load a model with a longer \
+         context."
+    )]
+    NothingToDrop { prompt: usize, context: usize },
     #[error("the chat template of `{model}` failed: {reason}")]
     Template { model: String, reason: String },
     #[error("{0}")]

@@ -7,6 +7,7 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::State,
+    http::HeaderName,
     response::{IntoResponse, Response},
 };
 use futures_util::Stream;
@@ -23,6 +24,9 @@ use crate::{
     workstation::{AnswerEvent, Segment, ToolCall, Workstation},
 };
 
+/// How many messages `"truncation": "auto"` left out.
+const OMITTED: HeaderName = HeaderName::from_static("x-maquette-omitted-messages");
+
 /// Answers a conversation.
 pub async fn complete(
     State(workstation): State<Workstation>,
@@ -33,13 +37,23 @@ pub async fn complete(
     scope.generating(delivery.stream);
     let stream = answer::start(workstation.chat(request).await, &workstation)?;
     scope.model(&stream.model);
+    let omitted = stream.omitted.len();
     let answer = first(stream).await?;
     let envelope = Envelope::new("chatcmpl", &answer.stream.model);
     if delivery.stream {
         let chunks = chunks(answer, envelope, delivery.include_usage, scope);
-        return Ok(sse::response(chunks));
+        return Ok(with_omitted(sse::response(chunks), omitted));
     }
-    whole(answer, envelope, &scope).await
+    let whole = whole(answer, envelope, &scope).await?;
+    Ok(with_omitted(whole, omitted))
+}
+
+/// Says in a header how many messages were left out, if any.
+fn with_omitted(mut response: Response, omitted: usize) -> Response {
+    if omitted > 0 {
+        response.headers_mut().insert(OMITTED, omitted.into());
+    }
+    response
 }
 
 /// The whole answer as one object.

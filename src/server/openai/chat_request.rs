@@ -8,7 +8,7 @@ use super::{
     messages,
     options::{self, Delivery},
 };
-use crate::workstation::ChatRequest;
+use crate::workstation::{ChatRequest, Overflow};
 
 /// OpenAI's own limit.
 const MOST_LOGPROBS: usize = 20;
@@ -39,12 +39,15 @@ pub fn parse(body: &[u8]) -> Result<(ChatRequest, Delivery), ApiError> {
     for name in ["audio", "web_search_options"] {
         fields.only(name, &[], "Maquette does not have it.")?;
     }
+    let overflow = truncation(&mut fields)?;
     fields.finish()?;
     let request = ChatRequest {
         messages,
         tools,
         thinking,
         template_kwargs,
+        overflow,
+        pinned: Vec::new(),
         options,
     };
     Ok((request, delivery))
@@ -66,6 +69,22 @@ fn logprobs_of(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
             Err(ApiError::parameter("top_logprobs", message))
         }
         Some(count) => Ok(Some(count)),
+    }
+}
+
+/// What to do with a conversation that is too long, under the name that
+/// OpenAI's Responses have for it.
+fn truncation(fields: &mut Fields) -> Result<Option<Overflow>, ApiError> {
+    match fields.string("truncation")?.as_deref() {
+        None | Some("disabled") => Ok(None),
+        Some("auto") => Ok(Some(Overflow::Drop)),
+        Some(other) => {
+            let message = format!(
+                "`truncation` is {other:?}; it is \"auto\", which leaves out the oldest turns of a \
+                 conversation that is too long, or \"disabled\"."
+            );
+            Err(ApiError::parameter("truncation", message))
+        }
     }
 }
 
@@ -172,6 +191,7 @@ mod tests {
                 "top_logprobs",
             ),
             (json!({"logprobs": 3}), "logprobs"),
+            (json!({"truncation": "yes"}), "truncation"),
             (json!({"reasoning_effort": "huge"}), "reasoning_effort"),
             (
                 json!({"chat_template_kwargs": {"enable_thinking": 1}}),
@@ -189,5 +209,12 @@ mod tests {
             assert_eq!(error.status.as_u16(), 400);
         }
         read(json!({"response_format": {"type": "text"}, "modalities": ["text"]})).unwrap();
+        let overflow = |body| read(body).unwrap().0.overflow;
+        assert_eq!(overflow(json!({})), None);
+        assert_eq!(overflow(json!({"truncation": "disabled"})), None);
+        assert_eq!(
+            overflow(json!({"truncation": "auto"})),
+            Some(Overflow::Drop)
+        );
     }
 }

@@ -154,6 +154,9 @@ impl From<WorkstationError> for ApiError {
                 ..Self::model_not_found(&id, &[])
             },
             WorkstationError::BadRequest(_) => Self::request(message),
+            WorkstationError::Outgrown { .. } | WorkstationError::NothingToDrop { .. } => {
+                Self::parameter("messages", message).code("context_length_exceeded")
+            }
             // Templates refuse conversations (roles that do not alternate,
             // say), so the conversation is what has to change.
             WorkstationError::Template { .. } => {

@@ -103,6 +103,11 @@ impl Transcript {
         self.selected = self.selected.filter(|&id| there(id));
     }
 
+    /// Takes the last cell away, if it has this id.
+    pub fn take_last(&mut self, id: u64) -> Option<Cell> {
+        self.cells.pop_if(|cell| cell.id == id)
+    }
+
     /// Removes the cells from `id` on.
     pub fn truncate_from(&mut self, id: u64) {
         if let Some(index) = self.index(id) {

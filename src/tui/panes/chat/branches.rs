@@ -75,6 +75,7 @@ impl ChatPane {
             return Vec::new();
         };
         self.calls = Calls::default();
+        self.long.omitted.clear();
         self.rebuild();
         self.transcript.select(Some(shown.0));
         vec![self.save()]
@@ -94,6 +95,7 @@ impl ChatPane {
         }
         self.deleting = None;
         self.calls = Calls::default();
+        self.long.omitted.clear();
         if self.conversation.delete(id).is_err() {
             return Vec::new();
         }

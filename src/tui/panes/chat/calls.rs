@@ -4,7 +4,7 @@
 //! Invariant: a call leaves as an effect only from `allow_call`, which only the
 //! user's key reaches.
 
-use super::ChatPane;
+use super::{ChatPane, notify};
 use crate::tui::{
     message::{CallId, Effect},
     state::Shared,
@@ -263,6 +263,17 @@ impl ChatPane {
         let mut effects = self.abandon_calls();
         effects.push(self.save());
         Some(effects)
+    }
+
+    pub(super) fn toggle_tools(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.offers_tools = !self.offers_tools;
+        match (self.offers_tools, offers(shared).len()) {
+            (false, _) => notify("Tools are not offered to the model."),
+            (true, 0) => notify("Tools will be offered once a server in the tools pane is ready."),
+            (true, count) => notify(format!(
+                "{count} tools are offered; each call asks you first."
+            )),
+        }
     }
 
     fn show_call(&mut self, id: &str, state: ToolState) {

@@ -1,10 +1,10 @@
 //! Messages of a conversation as cells of the transcript.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::Local;
 
-use super::turn::tool_cell;
+use super::{long, turn::tool_cell};
 use crate::tui::{
     transcript::{Cell, Kind, Progress, Thought, ToolState},
     types::*,
@@ -12,13 +12,25 @@ use crate::tui::{
 
 /// The cells of the branch that is shown. Results of tools are shown with the
 /// calls that they answer.
-pub(super) fn all(conversation: &Conversation) -> Vec<Cell> {
+/// `omitted` are messages that are not sent any more.
+pub(super) fn all(conversation: &Conversation, omitted: &BTreeSet<NodeId>) -> Vec<Cell> {
     let path = conversation.path();
-    let cell = |(at, node): (usize, &&Node)| match node.message.role {
-        Role::Tool => None,
-        _ => Some(message(node, Some(&path[at + 1..]), conversation)),
-    };
-    path.iter().enumerate().filter_map(cell).collect()
+    let mut cells = Vec::with_capacity(path.len());
+    let last = path.iter().rposition(|node| omitted.contains(&node.id));
+    for (at, node) in path.iter().enumerate() {
+        if node.message.role != Role::Tool {
+            let mut cell = message(node, Some(&path[at + 1..]), conversation);
+            if omitted.contains(&node.id) {
+                cell.set_note(&format!("▲ {}", note(node, conversation)));
+            }
+            cells.push(cell);
+        }
+        if last == Some(at) {
+            let here = path.iter().filter(|node| omitted.contains(&node.id));
+            cells.push(long::mark(here.count()));
+        }
+    }
+    cells
 }
 
 /// One message; `later` are those that follow it.
@@ -66,12 +78,13 @@ fn result_of(call: &ToolCall, later: &[&Node]) -> ToolState {
     }
 }
 
-/// The branch and the time, such as `‹2/3› 10:41`.
+/// Whether it is pinned, the branch and the time, such as `‹2/3› 10:41`.
 pub(super) fn note(node: &Node, conversation: &Conversation) -> String {
     let time = node.created.with_timezone(&Local).format("%H:%M");
+    let pin = if node.pinned { "◆ pinned " } else { "" };
     match conversation.version(node.id) {
-        Some((number, count)) if count > 1 => format!("‹{number}/{count}› {time}"),
-        _ => time.to_string(),
+        Some((number, count)) if count > 1 => format!("{pin}‹{number}/{count}› {time}"),
+        _ => format!("{pin}{time}"),
     }
 }
 

@@ -260,6 +260,10 @@ impl ChatPane {
                 format!(" {}/{} ", tokens(used), tokens(total)),
                 theme.muted,
             ));
+            if !self.long.omitted.is_empty() {
+                let text = format!("▲{} ", self.long.omitted.len());
+                spans.push(Span::styled(text, theme.warn));
+            }
         }
         spans
     }

@@ -3,7 +3,7 @@
 //!
 //! `turn` asks for answers and takes them in, `branches` changes what was said
 //! before, `calls` runs the tools that a
-//! model asks for, `cells` makes messages into cells, `chats` is the list, `draw`
+//! model asks for, `long` sees to chats that outgrow the context, `cells` makes messages into cells, `chats` is the list, `draw`
 //! the picture.
 //!
 //! Invariants: while an answer is being made the conversation is not changed
@@ -17,6 +17,7 @@ mod copy;
 mod draw;
 mod focus;
 mod lists;
+mod long;
 mod style;
 mod turn;
 
@@ -41,6 +42,7 @@ use crate::tui::{
 use calls::Calls;
 use chats::ChatList;
 use copy::Labels;
+use long::Long;
 use style::Dress;
 use turn::Turn;
 
@@ -65,6 +67,7 @@ pub struct ChatPane {
     turn: Option<Turn>,
     turns: u64,
     calls: Calls,
+    long: Long,
     /// Whether the model is to think; `None` leaves it to the model.
     thinking: Option<bool>,
     offers_tools: bool,
@@ -91,6 +94,7 @@ impl Default for ChatPane {
             turn: None,
             turns: 0,
             calls: Calls::default(),
+            long: Long::default(),
             thinking: None,
             offers_tools: false,
             editing: None,
@@ -162,12 +166,14 @@ impl ChatPane {
 
     /// Shows the conversation as it is now.
     fn rebuild(&mut self) {
-        self.transcript.replace(cells::all(&self.conversation));
+        let cells = cells::all(&self.conversation, &self.long.omitted);
+        self.transcript.replace(cells);
     }
 
     fn open(&mut self, conversation: Conversation) {
         self.conversation = conversation;
         self.editing = None;
+        self.long.reset();
         self.calls = Calls::default();
         self.transcript.replace(Vec::new());
         for node in self.conversation.path() {
@@ -192,17 +198,6 @@ impl ChatPane {
     /// A notice when an answer is being made, which must not be disturbed.
     fn busy(&self) -> Option<Vec<Effect>> {
         self.turn.as_ref().map(|_| notify("Stop the answer first."))
-    }
-
-    fn toggle_tools(&mut self, shared: &Shared) -> Vec<Effect> {
-        self.offers_tools = !self.offers_tools;
-        match (self.offers_tools, calls::offers(shared).len()) {
-            (false, _) => notify("Tools are not offered to the model."),
-            (true, 0) => notify("Tools will be offered once a server in the tools pane is ready."),
-            (true, count) => notify(format!(
-                "{count} tools are offered; each call asks you first."
-            )),
-        }
     }
 }
 
@@ -269,6 +264,10 @@ impl Pane for ChatPane {
                 }
             }
             Action::ChatDeleteMessage => return self.delete(),
+            Action::ChatPin => return self.toggle_pin(),
+            Action::ChatOverflowDrop | Action::ChatOverflowSlide | Action::ChatOverflowRefuse => {
+                return self.choose_overflow(action, shared);
+            }
             Action::ChatFindNext => return self.search(false),
             Action::ChatFindPrevious => return self.search(true),
             Action::FilterApply => {
@@ -321,7 +320,11 @@ impl Pane for ChatPane {
 
     fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
         match message {
-            Message::AnswerStarted { turn, model } => self.started(*turn, model),
+            Message::AnswerStarted {
+                turn,
+                model,
+                omitted,
+            } => self.started(*turn, model, omitted),
             Message::Answer { turn, events } => return self.answer(*turn, events, shared),
             Message::ToolCalled { call, result } => return self.called(*call, result, shared),
             Message::ChatOpened(conversation) if self.turn.is_none() => {
@@ -379,6 +382,7 @@ impl Pane for ChatPane {
                 Action::ChatEdit,
                 Action::ChatRegenerate,
                 Action::ChatFold,
+                Action::ChatPin,
                 Action::ListFilter,
                 Action::ChatCompose,
             ],

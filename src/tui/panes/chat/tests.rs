@@ -11,6 +11,7 @@ use crate::tui::{
     types::*,
 };
 
+mod long;
 mod tools;
 
 fn screen() -> Screen {
@@ -100,6 +101,7 @@ fn exchange(screen: &mut Screen, question: &str, answer: &str) {
     screen.send(Message::AnswerStarted {
         turn,
         model: "guide".into(),
+        omitted: Vec::new(),
     });
     let parts = [
         delta(Segment::Content(answer.into())),
@@ -451,6 +453,7 @@ fn streaming_and_finished_answers_look_right() {
     screen.send(Message::AnswerStarted {
         turn,
         model: "guide".into(),
+        omitted: Vec::new(),
     });
     events(
         &mut screen,

@@ -58,8 +58,11 @@ impl ChatPane {
                 .collect(),
             false => Vec::new(),
         };
+        let (messages, pinned) = self.messages_to_send();
         let request = ChatRequest {
-            messages: self.conversation.messages(),
+            messages,
+            overflow: Some(self.long.overflow()),
+            pinned,
             tools,
             thinking: self.thinking,
             options: GenerationOptions {
@@ -74,12 +77,13 @@ impl ChatPane {
         }]
     }
 
-    pub(super) fn started(&mut self, id: TurnId, model: &str) {
+    pub(super) fn started(&mut self, id: TurnId, model: &str, omitted: &[usize]) {
         if let Some(turn) = self.turn.as_mut().filter(|turn| turn.id == id) {
             turn.model = model.to_owned();
             if let Some(cell) = self.transcript.cell_mut(turn.cell) {
                 cell.set_name(model);
             }
+            self.note_omitted(omitted);
         }
     }
 
@@ -130,6 +134,7 @@ impl ChatPane {
                         ..turn.facts_so_far()
                     };
                     effects.extend(self.end(facts, Some(error.to_string()), shared));
+                    effects.extend(self.overflow_question(error));
                 }
             }
         }

@@ -16,6 +16,7 @@ pub use decode::{
 };
 pub(super) use fused::{add_norm, swiglu};
 pub(super) use packed::packed_matmul;
+pub use packed::unpacks;
 
 /// What makes two kernels the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -15,7 +15,9 @@ mod leave;
 pub mod ops;
 mod rows;
 
-pub use cuda::{DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode};
+pub use cuda::{
+    DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode, unpacks,
+};
 pub use device::{Backend, DeviceInfo, backend, device_info};
 pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};

@@ -179,11 +179,7 @@ pub fn rope(
     offset: i32,
     freqs: Option<&Array>,
 ) -> Result<Array> {
-    if on_cuda() {
-        // MLX 0.32.2 reads wrong numbers of views that are not row-major here.
-        let x = x.contiguous()?;
-        return fast::rope(x, dims, traditional, base, scale, offset, freqs);
-    }
+    let x = &for_rope(x)?;
     if !on_cpu() || x.dtype() != Dtype::Float32 || x.ndim() != 4 || x.dim(0) != 1 {
         return fast::rope(x, dims, traditional, base, scale, offset, freqs);
     }
@@ -223,6 +219,37 @@ pub fn rope(
             kernels::rope(&x.contiguous(), strides, shape, &rope, out.elements());
         }
     })
+}
+
+/// [`rope`] of `x`, `[T, heads, 1, head_dim]`, each row at its own place in
+/// `positions [T]`.
+pub fn rope_each(
+    x: &Array,
+    dims: i32,
+    traditional: bool,
+    base: Option<f32>,
+    scale: f32,
+    positions: &Array,
+    freqs: Option<&Array>,
+) -> Result<Array> {
+    fast::rope_dynamic(
+        for_rope(x)?,
+        dims,
+        traditional,
+        base,
+        scale,
+        positions,
+        freqs,
+    )
+}
+
+/// MLX 0.32.2 on CUDA frees the copy that it makes of a view for its rotation
+/// before it has read it: views are copied before.
+fn for_rope(x: &Array) -> Result<Array> {
+    match on_cuda() {
+        true => x.contiguous(),
+        false => Ok(x.clone()),
+    }
 }
 
 /// Scaled dot-product attention.

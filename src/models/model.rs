@@ -1,13 +1,17 @@
 //! A decoder in memory, and its forward pass.
 
-use mlx_rs::{Array, Dtype, error::Exception, ops};
+use mlx_rs::{Array, Dtype, error::Exception, ops, transforms::eval};
 
 use super::{
     ModelSpec,
     blocks::{Attention, Context, Matrix, Mlp, Norm, Precision},
     step::{Input, Plan, Rows, Step},
 };
-use crate::cache::KvStore;
+use crate::{cache::KvStore, mlx};
+
+/// Layers whose unpacked weights may be in memory at once: without waiting for
+/// them MLX would hold those of all.
+const UNPACKED_LAYERS: usize = 4;
 
 /// A model whose weights are in memory. It holds MLX arrays: it stays on the
 /// thread that loaded it.
@@ -111,6 +115,7 @@ impl Model {
             Input::Embeddings(embeddings) => embeddings.as_dtype(self.precision.activations)?,
         };
         let plan = Plan::new(&step.sequences, x.dim(0) as usize)?;
+        let unpacks = self.is_packed() && mlx::unpacks(x.dim(0));
         let mut branch: Option<Array> = None;
         for (layer, weights) in self.layers.iter().enumerate() {
             let normed;
@@ -125,11 +130,19 @@ impl Model {
             };
             let (after, added) = weights.forward(&x, &normed, at)?;
             (x, branch) = (after, Some(added));
+            if unpacks && layer % UNPACKED_LAYERS == UNPACKED_LAYERS - 1 {
+                eval([&x])?;
+            }
         }
         if let Some(branch) = branch {
             x = x.add(branch)?;
         }
         self.logits(&x, &plan, &step.logits)
+    }
+
+    fn is_packed(&self) -> bool {
+        let first = self.layers.first();
+        first.is_some_and(|layer| matches!(layer.mlp.down.weight, Matrix::Quantised { .. }))
     }
 
     fn logits(&self, x: &Array, plan: &Plan, wanted: &Rows) -> Result<Array, Exception> {

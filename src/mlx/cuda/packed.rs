@@ -5,6 +5,7 @@
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{Key, Launch, Program, kernel, type_name};
+use crate::mlx::{Backend, backend};
 
 /// Rows of x that our kernel serves.
 const MOST_ROWS: i32 = 64;
@@ -17,6 +18,11 @@ const SMALL: i32 = 8 << 20;
 const MANY_ROWS: i32 = 160;
 /// Columns that are taken at once.
 const CHUNK: i32 = 128;
+
+/// Whether products of so many rows unpack the weights first.
+pub fn unpacks(rows: i32) -> bool {
+    backend() == Backend::Cuda && rows >= MANY_ROWS
+}
 
 /// What a kernel is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,7 +80,7 @@ pub fn packed_matmul(
     group: i32,
     bits: i32,
 ) -> Option<Result<Array, Exception>> {
-    if x.dim(0) >= MANY_ROWS && x.ndim() == 2 {
+    if x.ndim() == 2 && x.dim(0) >= MANY_ROWS {
         return Some(dense_matmul(x, w, scales, biases, group, bits));
     }
     let spec = spec(x, scales, biases, group, bits)?;

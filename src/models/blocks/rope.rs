@@ -6,7 +6,7 @@
 
 use std::f64::consts::PI;
 
-use mlx_rs::{Array, error::Exception, fast};
+use mlx_rs::{Array, error::Exception};
 
 use super::on_gpu;
 use crate::{
@@ -79,7 +79,7 @@ impl Rope {
     pub fn forward_each(&self, x: &Array, positions: &Array) -> Result<Array, Exception> {
         let (dims, traditional) = (self.dims, self.spec.traditional);
         let (base, freqs) = (self.base(0), self.freqs.as_ref());
-        fast::rope_dynamic(x, dims, traditional, base, self.scale, positions, freqs)
+        mlx::rope_each(x, dims, traditional, base, self.scale, positions, freqs)
     }
 
     /// Whether the rotation depends on nothing but the position.

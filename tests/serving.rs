@@ -350,9 +350,7 @@ fn a_conversation_that_is_too_long_is_refused_or_shortened() {
     at_rest(fixture);
 }
 
-/// Slow: `cargo test --release --test serving -- --ignored`.
 #[test]
-#[ignore = "takes minutes in a debug build"]
 fn a_queue_of_256_drains_and_memory_comes_back() {
     let _turn = alone();
     let fixture = fixture();

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import values
 from grammar import Rng, expand
+from hints import HINTS
 from lexicon import gerund
 
 # Words for one thing. A tool is called by one of them and asked for by another.
@@ -73,6 +74,20 @@ BOOLS = tuple((tuple(n.split("|")), tuple(y.split("|")), tuple(f.split("|"))) fo
     "attending|coming|joins / is coming|will be there|comes / is not coming|can't come|stays home", "on time|punctual / on time|punctual / late|delayed|not on time", "fragile|delicate / fragile|handle with care / robust|not fragile", "alive|healthy / is alive|is well|is healthy / is dead|is ill|is not well",
     "full|filled / full|filled up / empty|not full", "clean|washed / clean|washed / dirty|unwashed|not clean", "new|brand new / new|brand new / used|second hand|old", "automatic|auto / automatically|by itself|automatic / manually|by hand|manual", "left|left side / left|on the left / right|on the right",
     "upward|up|rising / up|upwards / down|downwards", "fast|quick|high speed / fast|quickly / slow|slowly|not fast", "with sugar|sweet|sweetened / with sugar|sweet / without sugar|unsweetened|no sugar", "notify|send mail|tell them / tell them|with a notice|let them know / don't tell them|without a notice|keep it quiet")))
+# Opposites, as adjective and as superlative: what is true of one is false of the other.
+OPPOSITES = tuple(tuple(tuple(word.split(",")) for word in pair.split("|")) for pair in (
+    "big,biggest|small,smallest", "long,longest|short,shortest", "high,highest|low,lowest", "near,nearest|far,farthest", "light,lightest|heavy,heaviest", "fast,fastest|slow,slowest", "cheap,cheapest|expensive,most expensive",
+    "strong,strongest|weak,weakest", "bright,brightest|dark,darkest", "young,youngest|aged,eldest", "early,earliest|late,latest", "hot,hottest|cold,coldest", "easy,easiest|hard,hardest", "loud,loudest|soft,softest",
+    "thick,thickest|thin,thinnest", "good,best|bad,worst", "wide,widest|narrow,narrowest", "rich,richest|poor,poorest", "deep,deepest|shallow,shallowest", "clean,cleanest|dirty,dirtiest", "safe,safest|risky,riskiest",
+    "warm,warmest|cool,coolest", "popular,most popular|rare,rarest", "simple,simplest|complex,most complex", "dry,driest|wet,wettest", "busy,busiest|idle,idlest", "active,most active|quiet,quietest", "strict,strictest|lax,laxest"))
+# Two numbers that belong together: the names of the parameters.
+PAIRS = tuple(tuple(p.split("|")) for p in (
+    "width|height", "min|max", "low|high", "lower|upper", "first|second", "home|away", "x|y", "rows|columns", "wins|losses", "numerator|denominator", "left|right", "top|bottom", "start|end", "from|to", "inner|outer", "front|back",
+    "hits|misses", "adults|children", "pounds|ounces", "feet|inches", "days|nights", "mine|yours", "sold|bought", "passed|failed", "done|planned", "current|target", "used|total", "right answers|questions", "page|pages"))
+# Who or which one comes before where, what and when: how people who write tools put parameters whose names do not tell.
+RANKS = {kind: rank for rank, kind in enumerate(("person", "email", "url", "file", "code", "place", "folder", "term", "colour", "language", "text", "date", "time"))}
+# Kinds of strings that look alike.
+LOOKS = {"person": "name", "place": "name", "language": "name", "term": "word", "colour": "word", "file": "path", "folder": "path", "date": "when", "time": "when"}
 SETS = tuple(tuple(s.split(",")) for s in (
     "small,medium,large", "slow,normal,fast", "low,medium,high", "cheap,standard,premium", "spring,summer,autumn,winter", "morning,noon,evening,night", "red,green,blue", "cat,dog,rabbit", "pdf,html,markdown", "json,csv,xml", "easy,hard,extreme", "draft,final",
     "cash,card,transfer", "train,bus,plane,car", "left,right,center", "top,bottom", "circle,square,triangle", "wood,metal,plastic,glass", "cotton,silk,wool", "rock,pop,jazz,folk", "adult,child,senior", "single,double,suite", "hourly,daily,weekly report,monthly",
@@ -140,6 +155,7 @@ ROLES = (
          "$V $T$R", "$T {on|in|to|as|with|:} $V$R", "$V$R", "{make it|set it to|I want|I prefer|go for|choose|take} $V$R", "$A {it|$T} {on|in|to|as} $V$R", "{is it|was it|it's} $V$R", "$A the $V {one|$T}$R", "$V, please$R", "{how|what} {is|about|are} the $V $T$R", "the $V $N$R", "{how $W|how good} is $V $T$R"),
     role("bool", "", values.word, "$V", "$V$R", "$T $V$R", "$A $T $V$R", "$A $V$R", "$A {it|this|that} $V$R", "$T, $V$R", "{make it|I want it|we need it} $V$R"),
 )
+ROLE = {r.kind: r for r in ROLES}
 WEIGHTS = {"place": 12, "person": 11, "text": 10, "file": 8, "folder": 2, "url": 7, "email": 6, "code": 13, "term": 12, "count": 20, "date": 8, "time": 7, "colour": 2, "language": 2, "enum": 11, "bool": 8}
 LINKS = ("", "", "", "", "", ",", ",", " and", ";", " -")
 ASIDES = ("{I'm in a hurry|no time|it's late|I'm tired|as usual|as always|like yesterday|you know why|sorry to bother you|finally|my boss asked|I forgot|just like before|the $W again|I think|if possible|if you can|before I forget|quick one|good news|bad luck|"
@@ -170,6 +186,8 @@ class Slot:
     no: tuple[str, ...] = ()
     typed: bool = True
     """Whether the name tells the kind."""
+    alias: tuple[str, ...] = ()
+    """Words that people use for the name."""
 
     @property
     def type(self) -> str:
@@ -194,6 +212,43 @@ def draw_slot(rng: Rng, taken: set[str]) -> Slot:
             return slot
 
 
+def draw_slots(number: int, rng: Rng) -> list[Slot]:
+    """The parameters of a tool."""
+    taken: set[str] = set()
+    slots: list[Slot] = []
+    if number > 1 and rng.random() < 0.07:
+        number -= 2
+        names = rng.choice(PAIRS) if rng.random() < 0.5 else (values.word(rng), values.word(rng))
+        units = rng.choice(UNITS)[1] if rng.random() < 0.3 else ()
+        decimal = rng.random() < 0.3
+        slots = [Slot(ROLE["count"], name, decimal, units) for name in dict.fromkeys(names)]
+        taken.update(names)
+    slots += [draw_slot(rng, taken) for _ in range(number)]
+    if len(slots) > 2 and slots[0].role.kind == slots[1].role.kind == "count" and rng.random() < 0.6:
+        slots.append(slots.pop(rng.randrange(2, len(slots))))
+        slots = slots[2:] + slots[:2]
+    # The values of these can be told by their looks alone, as long as the parameters come in their usual order.
+    plain = [s for s in slots if s.role.kind in RANKS and not s.typed]
+    ranked = iter(sorted(plain, key=lambda s: RANKS[s.role.kind]))
+    return [next(ranked) if s in plain else s for s in slots]
+
+
+def antonym_slot(chosen: Role, rng: Rng) -> Slot:
+    """A yes or no that is worded by what it is, or by what it is not."""
+    if rng.random() < 0.3:
+        pair = [(w, f"most {w}") for w in (values.word(rng), values.word(rng))]
+    else:
+        pair = list(rng.choice(OPPOSITES))
+        rng.shuffle(pair)
+    (yes, yes_most), (no, no_most) = pair
+    form = rng.choice(("{m} first", "{m} first", "{a} first", "{a}", "{a} only", "only {a}", "prefer {a}", "{m} only", "{m}", "is {a}"))
+    said = ("{m} first", "{m} first", "the {m} first", "{m} ones first", "start with the {m}", "first the {m}") if "first" in form else (
+        ("{m} only", "only the {m}", "just the {m}", "the {m} ones", "{m}") if "{m}" in form else ("{a}", "{a} ones", "only {a} ones", "a {a} one", "the {a} ones", "{a} please"))
+    if form == "{a} first":
+        said = ("{a} first", "the {a} ones first", "{a} ones first", "first the {a} ones")
+    return Slot(chosen, form.format(a=yes, m=yes_most), yes=tuple(x.format(a=yes, m=yes_most) for x in said), no=tuple(x.format(a=no, m=no_most) for x in said))
+
+
 def make_slot(chosen: Role, rng: Rng) -> Slot:
     odd = values.word(rng)
     if chosen.kind == "count":
@@ -206,24 +261,36 @@ def make_slot(chosen: Role, rng: Rng) -> Slot:
             return Slot(chosen, rng.choice((odd, f"{odd}s", f"{odd} count", f"num {odd}s")), decimal, (f"{odd}s", f"{odd}s", odd))
         return Slot(chosen, rng.choice((odd, f"{odd} level", f"{odd} value", "level", "number", "value", "amount", "x", "size")), decimal)
     if chosen.kind == "bool":
-        if rng.random() < 0.6:
+        style = rng.random()
+        if style < 0.25:
+            return antonym_slot(chosen, rng)
+        if style < 0.7:
             names, yes, no = rng.choice(BOOLS)
             return Slot(chosen, rng.choice(names), yes=yes, no=no)
         yes = (odd, f"with {odd}", f"make it {odd}", f"{odd} on", f"{odd}, yes", f"is {odd}", f"please {odd}")
         no = (f"not {odd}", f"without {odd}", f"no {odd}", f"{odd} off", f"{odd}, no", f"is not {odd}", f"don't {odd}")
         return Slot(chosen, odd, yes=yes, no=no)
-    typed, clear = rng.random() < 0.55, False
+    typed, clear, alias = rng.random() < 0.5, False, ()
     if typed:
         name = rng.choice(chosen.names)
         clear = name in CLEAR
         if rng.random() < 0.2:
             name = f"{odd} {name}"
+    elif (style := rng.random()) < 0.22:
+        # Called by one word, and by another when people ask.
+        group = rng.choice(OBJECTS)
+        name = rng.choice(group)
+        alias = group
+    elif style < 0.4:
+        # The same stem with another ending.
+        name = odd + rng.choice(("er", "or", "ed", "ing", "ment", "s", "ion", "al", "ist", "ee"))
+        alias = tuple(odd + end for end in ("", "s", "ed", "ing", "er"))
     else:
         name = odd if rng.random() < 0.75 else f"{odd} {values.word(rng)}"
     options: tuple[str, ...] = ()
     if chosen.kind == "enum":
         options = rng.choice(SETS) if rng.random() < 0.45 else tuple(dict.fromkeys(values.word(rng) for _ in range(rng.randint(2, 6))))
-    return Slot(chosen, name, options=options, typed=clear)
+    return Slot(chosen, name, options=options, typed=clear, alias=alias)
 
 
 @dataclass
@@ -260,26 +327,32 @@ def say(slot: Slot, rng: Rng, bare: bool) -> Said:
 
 def tellable(said: list[Said]) -> bool:
     """Whether the values could come in any order: no two that might be mistaken for each other."""
-    seen = set()
+    seen: dict[str, list[Slot]] = {}
     for s in said:
         kind = s.slot.role.kind
         if s.anchored:
             continue
-        if kind not in ("count", "bool", "enum"):
-            kind = kind if s.slot.typed else "string"
-        elif kind == "count":
-            kind = "count"
-        if kind in seen:
+        alike = seen.setdefault(LOOKS.get(kind, kind), [])
+        # Names tell a person from a place; else only looks do, since the parameters come in their usual order.
+        if any(kind == other.role.kind or not (s.slot.typed and other.typed) for other in alike):
             return False
-        seen.add(kind)
-    strings = [s for s in said if s.slot.role.kind not in ("count", "bool", "enum")]
-    # One string whose name tells nothing takes what the others leave; two do not.
-    return sum(not s.slot.typed for s in strings) <= 1
+        alike.append(s.slot)
+    return True
+
+
+def anchor(said: list[Said], rng: Rng) -> None:
+    """Puts the names of some parameters, or other words for them, beside their values."""
+    for s in said:
+        kind = s.slot.role.kind
+        if kind in RANKS and kind != "text" and rng.random() < (0.5 if s.slot.alias else 0.06):
+            name = rng.choice(s.slot.alias or (s.slot.name,))
+            s.text = rng.choice(("{n} {v}", "{n} {v}", "the {n} {v}", "the {n} {v}", "our {n} {v}", "{v} as {n}", "{v} as the {n}", "{n}: {v}", "{n} is {v}", "the {n} is {v}")).format(n=name, v=s.text)
+            s.anchored = True
 
 
 def chunk(s: Said, rng: Rng) -> str:
     """The value in a phrase that fits into a longer sentence."""
-    if rng.random() < 0.06 and s.slot.role.kind not in ("count", "bool"):
+    if rng.random() < 0.06 and s.slot.role.kind not in ("count", "bool") and not s.anchored:
         s.anchored = True
         return f"{s.slot.name}{rng.choice((' ', ': ', ' = ', ' is '))}{quoted(s, rng)}"
     if s.slot.role.kind == "count":
@@ -300,6 +373,8 @@ class Topic:
 
     acts: tuple[str, ...]
     objects: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+    """Sentences that ask for it without naming it."""
 
     def thing(self, rng: Rng, exact: bool) -> str:
         w = self.objects[0] if exact else rng.choice(self.objects)
@@ -310,6 +385,9 @@ class Topic:
 
 
 def draw_topic(rng: Rng) -> Topic:
+    if rng.random() < 0.1:
+        names, hints = rng.choice(HINTS)
+        return Topic((rng.choice(("get", "show", "check", "find", "start", "open", "call", "ask", "request", "use", "control", "look up")),), tuple(rng.sample(names, len(names))), hints)
     acts = list(rng.choice(ACTS)) if rng.random() < 0.7 else [values.word(rng)]
     objects = list(rng.choice(OBJECTS)) if rng.random() < 0.55 else [values.word(rng) if rng.random() < 0.7 else f"{values.word(rng)} {values.word(rng)}"]
     rng.shuffle(acts)
@@ -340,12 +418,16 @@ def loose_request(topic: Topic, told: str, slots: list[Slot], optional: set[str]
     bare = sum(s.role.kind == "count" for s in chosen) > 1 and rng.random() < 0.45
     said = [say(s, rng, bare) for s in chosen]
     arguments = {s.slot.name: s.value for s in said}
+    if rng.random() < 0.8:
+        anchor(said, rng)
     order = list(said)
     if tellable(said) and rng.random() < 0.4:
         rng.shuffle(order)
     hint = rng.random()
     exact = hint < 0.45
-    hinted = hint < 0.9
+    hinted = hint < 0.84
+    if topic.hints and hint > 0.3:
+        return hinted_request(topic, order, rng), arguments, True
     thing, act = topic.thing(rng, exact), topic.act(rng, exact)
     if not order:
         form = rng.choice(("$A $T", "$T", "$T, please", "{can you|could you|please|it's time to|I want to|we should|go and} $A $T", "$A {it|them|} {now|please|} $T", "{the|our|my} $W {is|are} $W, $A $T", "{what about|how about|how is|what is} $T", "$T {is|are} $W", "I {need|want|would like} $T", "{is|are} $T $W",
@@ -356,7 +438,7 @@ def loose_request(topic: Topic, told: str, slots: list[Slot], optional: set[str]
     numbers = [s for s in order if s.slot.role.kind == "count" and not s.anchored]
     if rest and first in numbers and rest[0] in numbers and rng.random() < 0.75:
         # Two plain numbers side by side: 3 by 4, 3/4, from 3 to 4.
-        pair = rng.choice(("{a} by {b}", "{a}/{b}", "{a}/{b}", "{a} / {b}", "{a} and {b}", "{a} against {b}", "{a} on {b}", "{a} x {b}", "{a} over {b}", "{a} to {b}", "{a} and {b}", "{a}, {b}", "{a} {b}", "{a} - {b}", "{a}:{b}")).format(a=first.text, b=rest[0].text)
+        pair = rng.choice(("{a} by {b}", "{a}/{b}", "{a}/{b}", "{a}/{b}", "{a}/{b}", "{a} / {b}", "{a} and {b}", "{a} against {b}", "{a} on {b}", "{a} x {b}", "{a} over {b}", "{a} to {b}", "{a} and {b}", "{a}, {b}", "{a} {b}", "{a} - {b}", "{a}:{b}")).format(a=first.text, b=rest[0].text)
         if rng.random() < 0.3:
             pair += f" {values.word(rng)}"
         first, pieces = Said(first.slot, pair, None), pieces[1:]
@@ -367,17 +449,29 @@ def loose_request(topic: Topic, told: str, slots: list[Slot], optional: set[str]
     leads = first.slot.role.leads
     form = rng.choice(leads if rng.random() < 0.68 else ANY_LEADS)
     if not hinted:
-        form = rng.choice(("$V$R", "{use|take|with|for|try} $V$R", "$V$R, please", "{do it|go ahead|please do} {for|with} $V$R", "{I have|here is|it's} $V$R", "$V$R {now|again|, thanks}"))
+        form = rng.choice(("$V$R", "{use|take|with|for|try} $V$R", "$V$R, please", "{do it|go ahead|please do} {for|with} $V$R", "{I have|here is|it's} $V$R", "$V$R {now|again|, thanks}",
+                           "{my|the|our|his} $W $W, $V$R", "$V is $W$R", "{too|so} $W, $V$R", "the $W of $V$R", "I $W $V$R", "$V $W$R", "$V, {I want it|they want it|it must be} $W$R"))
     if "$T" not in form and "$A" not in form and first.slot.role.kind in PLAIN and form.startswith(QUESTIONS):
         # Else it would be a question about the world.
         form = rng.choice((f"{form}, $T", f"$T: {form}", f"{form}, {{I need|it's about|check}} $T"))
     if first.slot.role.kind == "text" and '"' not in form and "'" not in form:
         form = form.replace("$V", '"$V"')
-    elif isinstance(first.value, str) and "$V's" not in form and first.slot.role.kind != "text" and rng.random() < 0.07:
+    elif isinstance(first.value, str) and "$V's" not in form and not first.anchored and first.slot.role.kind != "text" and rng.random() < 0.07:
         form = form.replace("$V", rng.choice(('"$V"', "'$V'", "`$V`", "($V)")), 1)
     text = finish(form, thing, act, first.slot.name, first.text, tail, rng)
     # Without any word of the tool, the kinds of the values alone must tell.
     return text, arguments, "$T" in form and topic.objects[0] in told or "$A" in form and topic.acts[0] in told
+
+
+def hinted_request(topic: Topic, order: list[Said], rng: Rng) -> str:
+    """A sentence that hints at the tool, and the values."""
+    hint = rng.choice(topic.hints)
+    if not order:
+        return finish(rng.choice((hint, hint, f"{hint}, {{can you do something|please help|what now}}", f"{{oh no|hm|well|look}}, {hint}")), "", "", "", "", "", rng)
+    pieces = [chunk(s, rng) for s in order]
+    link = rng.choice((" ", " ", ", ", " and "))
+    joined = link.join(pieces)
+    return finish(rng.choice(("$H $V", "$H, $V", "$H, $V", "$H: $V", "$V: $H", "$V, $H", "$H. {Take|Use|It's|Check|Try} $V", "$H ($V)")).replace("$H", hint).replace("$V", joined), "", "", "", "", "", rng)
 
 
 def finish(form: str, thing: str, act: str, name: str, value: str, tail: str, rng: Rng) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import values
@@ -12,7 +13,7 @@ from chatml import Chat, Json, assistant, result, user
 from domains import DOMAINS, Domain, Parameter
 from grammar import Rng, expand
 from lexicon import gerund
-from loose import DOCS as LOOSE_DOCS, SPOKEN_KIND, describe, draw_slot, draw_topic, loose_request
+from loose import DOCS as LOOSE_DOCS, SPOKEN_KIND, describe, draw_slots, draw_topic, loose_request
 from product import Qa
 
 SYSTEMS = ("You are a helpful assistant.", "You are a helpful assistant with tools.", "Use the tools when they help.",
@@ -48,6 +49,8 @@ class Tool:
     """Kinds of its values, as far as they tell it from other tools."""
     hinted: bool = True
     """Whether the last request had any word of the tool."""
+    given: Counter[str] = field(default_factory=Counter)
+    """How many values of each type the last request had."""
 
     @property
     def name(self) -> str:
@@ -243,8 +246,7 @@ def loose_tool(rng: Rng) -> Tool:
     """A tool that people ask for by synonyms and hints, or by values alone."""
     style = draw_style(rng)
     topic = draw_topic(rng)
-    taken: set[str] = set()
-    slots = [draw_slot(rng, taken) for _ in range(rng.choices((0, 1, 2, 3, 4), (4, 29, 37, 25, 5))[0])]
+    slots = draw_slots(rng.choices((0, 1, 2, 3, 4), (5, 29, 37, 24, 5))[0], rng)
     words, doc = describe(topic, slots, rng)
     name = join_name(words, style)
     properties: Json = {}
@@ -260,13 +262,15 @@ def loose_tool(rng: Rng) -> Tool:
     keys = {slot.name: join_name(slot.name, style) for slot in slots}
     optional = {slot.name for slot in slots if rng.random() < 0.12}
     kinds = frozenset(slot.role.kind for slot in slots)
-    hints = frozenset(w for w in (*topic.acts, *topic.objects) if len(w) > 2)
+    hints = frozenset(w for w in ((*topic.objects, *(topic.acts if not topic.hints else ()))) if len(w) > 2)
 
     told = f"{words} {doc}".lower()
 
     def request(r: Rng) -> tuple[str, Json]:
         text, arguments, tool.hinted = loose_request(topic, told, slots, optional, r)
-        return text, {keys[n]: v for n, v in arguments.items()}
+        called = {keys[n]: v for n, v in arguments.items()}
+        tool.given = Counter(kind_of(properties[k]) for k in called)
+        return text, called
 
     tool = Tool(make_schema(name, doc, properties, [keys[s.name] for s in slots if s.name not in optional], rng), request, name, hints, kinds)
     return tool
@@ -397,10 +401,28 @@ def lookup(rng: Rng) -> tuple[Tool, str, Json, str, str]:
     return tool, text, arguments, json.dumps(fields), f"The {f} is **{shown(fields[f])}**."
 
 
+def kind_of(schema: Json) -> str:
+    """The type of a parameter as a request shows it."""
+    return "choice " + "/".join(schema["enum"]) if "enum" in schema else str(schema["type"])
+
+
+def takes(tool: Tool, given: Counter[str]) -> bool:
+    """Whether a tool can be called with such values and no others."""
+    parameters = tool.schema["function"]["parameters"]
+    all_of, least = Counter(), Counter()
+    for name, schema in parameters["properties"].items():
+        all_of[kind_of(schema)] += 1
+        least[kind_of(schema)] += name in parameters.get("required", ())
+    # A whole number may be meant for any number, one of the choices for any string.
+    given, all_of, least = (Counter({"number": c["number"] + c["integer"], "string": sum(n for k, n in c.items() if k == "string" or k[:7] == "choice ")}
+                                    | {k: n for k, n in c.items() if k in ("boolean", "array")}) for c in (given, all_of, least))
+    return given <= all_of and least <= given
+
+
 def apart_from(other: Tool, needed: Tool) -> bool:
     """Whether nobody could take a request for one tool as one for the other."""
     if not needed.hinted:
-        return bool(other.kinds) and not other.kinds & needed.kinds
+        return bool(other.kinds) and not other.kinds & needed.kinds or not takes(other, needed.given)
     if needed.hints:
         function = other.schema["function"]
         told = f"{function['name']} {function.get('description', '')}".lower()
@@ -434,11 +456,11 @@ class ToolChats:
     def draw(self, rng: Rng) -> Chat:
         """One conversation that ends with a call, with an answer from a result, or without any call."""
         kind = rng.random()
-        if kind < 0.15:
+        if kind < 0.17:
             return self.without_call(rng)
-        if kind < 0.22:
+        if kind < 0.23:
             return self.two_calls(rng)
-        if kind < 0.28:
+        if kind < 0.29:
             tool, text, arguments, returned, answer = lookup(rng)
             messages = [user(polite(text, rng, arguments)), *self.call_turn(tool, arguments, rng), result(returned), assistant(answer, self.answer_thought(rng))]
             return self.finish(messages, [tool], rng)
@@ -508,6 +530,9 @@ class ToolChats:
         if second.key == first.key or second.name == first.name:
             second = first
         (a, x), (b, y) = first.request(rng), second.request(rng)
+        if second is not first and not (apart_from(second, first) and apart_from(first, second)):
+            second = first
+            b, y = first.request(rng)
         a = re.sub(r"[?.!]$", "", a)
         text = a + rng.choice((" and ", ", and ", ". Also ", " and also ", ", then ", ". Then ", "; and ")) + b
         tools = [first] if second is first else [first, second]
@@ -518,10 +543,10 @@ class ToolChats:
     def without_call(self, rng: Rng) -> Chat:
         """Tools are offered, but the question needs none of them, or needs one that is not there."""
         kind = rng.random()
-        if kind < 0.5:
+        if kind < 0.56:
             qa = self.plain(rng)
             return self.finish([user(qa.ask), assistant(qa.answer, qa.thought)], [], rng)
-        if kind < 0.87:
+        if kind < 0.89:
             qa = self.refuse(rng)
             return self.finish([user(qa.ask), assistant(qa.answer, qa.thought)], [], rng)
         missing = domain_tool(rng.choice(DOMAINS), rng)

@@ -243,8 +243,8 @@ pub fn rope_each(
     )
 }
 
-/// MLX 0.32.2 on CUDA frees the copy that it makes of a view for its rotation
-/// before it has read it: views are copied before.
+/// MLX 0.32.2 on CUDA now and then rotates wrong numbers when given a view that
+/// is not row-major (docs/performance.md): views are copied before.
 fn for_rope(x: &Array) -> Result<Array> {
     match on_cuda() {
         true => x.contiguous(),

@@ -26,6 +26,7 @@ use crate::tui::{
     message::{Effect, Message},
     pane::{Pane, PaneId},
     state::Shared,
+    text::fit,
     theme::Theme,
     types::ByteStats,
     units,
@@ -168,14 +169,11 @@ impl CachePane {
             .collect();
         let all = points.iter().flatten().map(|(_, y)| *y);
         let top = all.fold(1.0, f64::max);
-        let span = format!("{} · {} min", scale(top), SPANS[self.span]);
-        let gap = usize::from(head.width).saturating_sub(title.width() + span.width());
-        let line = Line::from(vec![
-            Span::styled(*title, theme.heading),
-            Span::raw(" ".repeat(gap)),
-            Span::styled(span, theme.muted),
-        ]);
-        frame.render_widget(line, head);
+        let ends = [
+            format!("{} · {} min", scale(top), SPANS[self.span]),
+            scale(top),
+        ];
+        frame.render_widget(head_line(title, &ends, head.width, theme), head);
         frame.render_widget(legend_line(curves, theme), legend);
         let datasets = points
             .iter()
@@ -263,6 +261,22 @@ impl CachePane {
         }
         frame.render_widget(line, area);
     }
+}
+
+/// A chart's name at the left and the first of `ends` at the right that leaves
+/// it room; the last one if none does.
+fn head_line<'a>(title: &str, ends: &[String], width: u16, theme: &Theme) -> Line<'a> {
+    let width = usize::from(width);
+    let room = |end: &String| width.saturating_sub(end.width() + 2);
+    let roomy = ends.iter().find(|end| room(end) >= title.width());
+    let end = roomy.or(ends.last()).cloned().unwrap_or_default();
+    let title = fit(title, room(&end));
+    let gap = width.saturating_sub(title.width() + end.width());
+    Line::from(vec![
+        Span::styled(title, theme.heading),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(end, theme.muted),
+    ])
 }
 
 fn legend_line(curves: &[Curve], theme: &Theme) -> Line<'static> {

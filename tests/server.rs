@@ -7,24 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, future::join_all};
 use maquette::{server::ENDPOINTS, workstation::ApiState};
 use serde_json::{Value, json};
-use support::fixture;
-
-const CHAT: &str = "/v1/chat/completions";
-const COMPLETIONS: &str = "/v1/completions";
-
-fn ask(text: &str) -> Value {
-    json!({
-        "model": "guide", "temperature": 0, "max_tokens": 24,
-        "messages": [{"role": "user", "content": text}],
-    })
-}
-
-fn with(mut body: Value, extra: Value) -> Value {
-    for (name, value) in extra.as_object().unwrap() {
-        body[name] = value.clone();
-    }
-    body
-}
+use support::{
+    fixture,
+    requests::{CHAT, COMPLETIONS, ask, with},
+};
 
 #[test]
 fn every_endpoint_of_the_table_is_there() {

@@ -4,24 +4,10 @@ mod support;
 
 use maquette::{server::HttpServer, workstation::ApiServer};
 use serde_json::{Value, json};
-use support::fixture;
-
-const CHAT: &str = "/v1/chat/completions";
-const COMPLETIONS: &str = "/v1/completions";
-
-fn ask(text: &str) -> Value {
-    json!({
-        "model": "guide", "temperature": 0, "max_tokens": 24,
-        "messages": [{"role": "user", "content": text}],
-    })
-}
-
-fn with(mut body: Value, extra: Value) -> Value {
-    for (name, value) in extra.as_object().unwrap() {
-        body[name] = value.clone();
-    }
-    body
-}
+use support::{
+    fixture,
+    requests::{CHAT, COMPLETIONS, ask, with},
+};
 
 /// Status, `param` and a part of the message for each wrong request.
 #[test]

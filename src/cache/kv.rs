@@ -60,6 +60,9 @@ impl CacheOptions {
 /// An ended sequence goes on in place if at most this many of its tokens are
 /// written over by it; otherwise what agrees is gathered.
 const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
+/// Prompts of one model begin alike for a few tokens, whatever they say: so few
+/// are computed again sooner than they are gathered, and count as nothing found.
+pub(super) const LEAST_COMMON: usize = 16;
 /// So few tokens that are written over are not copied before: templates write
 /// the end of a prompt in another way when a turn has followed.
 const WORTHLESS: usize = 16;
@@ -125,6 +128,7 @@ impl KvCache {
         self.check_room(promised)?;
         let wanted = &prompt[..prompt.len().saturating_sub(1)];
         let mut walk = self.pages.walk(wanted);
+        walk.forget_shorter_than(LEAST_COMMON);
         let on_disk = self.read_on(&mut walk, wanted, promised);
         let holder = match self.continued(wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected),
@@ -160,7 +164,7 @@ impl KvCache {
         best.map(|(at, holder)| (at, common(holder)))
             .filter(|(at, common)| {
                 let waste = self.hot[*at].tokens.len() - common;
-                *common > 0 && *common >= in_pages && waste <= TAKE_OVER_WASTE
+                *common >= LEAST_COMMON.max(in_pages) && waste <= TAKE_OVER_WASTE
             })
             .max_by_key(|(at, common)| (*common, *at))
     }
@@ -265,8 +269,12 @@ impl KvCache {
     /// [`CacheError::Full`].
     pub fn grow(&mut self, sequence: usize, tokens: usize) -> Result<(), CacheError> {
         let total = self.bytes_for(tokens);
-        let have = self.running.get(&sequence).map_or(0, Running::bytes);
-        let needed = total.saturating_sub(have);
+        let running = self.running.get(&sequence);
+        // Asked for every row of every step: nearly always this is the answer.
+        if running.is_some_and(|running| total <= running.promised) {
+            return Ok(());
+        }
+        let needed = total.saturating_sub(running.map_or(0, Running::bytes));
         if needed == 0 {
             return Ok(());
         }

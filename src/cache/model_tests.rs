@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::{
     disk::{Disk, DiskOptions},
+    kv::LEAST_COMMON,
     pages::{HolderId, PageId, Place},
     *,
 };
@@ -205,13 +206,15 @@ impl World {
         }
     }
 
-    /// The longest beginning of `wanted` that any page or ended sequence has.
+    /// The longest beginning of `wanted` that any page or ended sequence has, if
+    /// it is worth anything.
     fn best(&self, wanted: &[u32]) -> usize {
         let pages = self.cache.pages.all();
         let pages = pages.map(|(id, _)| self.cache.pages.tokens_to(id));
         let hot = self.cache.hot.iter().map(|hot| hot.tokens.clone());
         let common = |text: Vec<u32>| text.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-        pages.chain(hot).map(common).max().unwrap_or(0)
+        let longest = pages.chain(hot).map(common).max().unwrap_or(0);
+        if longest < LEAST_COMMON { 0 } else { longest }
     }
 
     /// Computes some of what is left and compares everything the model sees.

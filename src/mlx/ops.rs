@@ -179,9 +179,8 @@ pub fn rope(
     offset: i32,
     freqs: Option<&Array>,
 ) -> Result<Array> {
-    let x = &for_rope(x)?;
     if !on_cpu() || x.dtype() != Dtype::Float32 || x.ndim() != 4 || x.dim(0) != 1 {
-        return fast::rope(x, dims, traditional, base, scale, offset, freqs);
+        return fast::rope(for_rope(x)?, dims, traditional, base, scale, offset, freqs);
     }
     let half = dims as usize / 2;
     let from_base: Vec<f32> = (0..half)

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod requests;
+
 use std::{
     net::SocketAddr,
     path::Path,

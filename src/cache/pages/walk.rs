@@ -34,6 +34,14 @@ impl Walk {
         self.path.iter().chain(partial).copied().collect()
     }
 
+    /// Drops what was found if it is less than `least` tokens in all.
+    pub fn forget_shorter_than(&mut self, least: usize) {
+        if self.tokens() < least {
+            self.path.clear();
+            self.partial = None;
+        }
+    }
+
     pub fn tokens(&self) -> usize {
         self.path.len() * PAGE_TOKENS + self.partial.map_or(0, |(_, tokens)| tokens)
     }

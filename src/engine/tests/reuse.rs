@@ -103,7 +103,16 @@ fn every_branch_of_a_chat_is_found() {
     let engine = start(&fake, options());
     let trunk = prompt(300);
     run(&engine, greedy(&trunk, 4));
-    for (at, found) in [(250, 250), (100, 100), (64, 64), (63, 63), (1, 1)] {
+    for (at, found) in [
+        (250, 250),
+        (100, 100),
+        (64, 64),
+        (63, 63),
+        (16, 16),
+        // Less is not worth gathering.
+        (15, 0),
+        (1, 0),
+    ] {
         let mut branch = trunk[..at].to_vec();
         branch.extend([3; 200]);
         let answer = run(&engine, greedy(&branch, 4));

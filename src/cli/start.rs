@@ -31,9 +31,6 @@ pub fn start(capture_stderr: bool) -> Result<Started, CliError> {
     let (settings, problems) = Settings::load(&paths);
     let level = settings.log.level.into();
     let telemetry = Telemetry::start(&paths, level, capture_stderr);
-    for problem in &problems {
-        tracing::warn!("{problem}");
-    }
     Ok(Started {
         paths,
         settings,
@@ -47,6 +44,7 @@ pub fn start(capture_stderr: bool) -> Result<Started, CliError> {
 pub fn headless(console: Option<Level>) -> Result<Started, CliError> {
     let started = start(false)?;
     for problem in &started.problems {
+        tracing::warn!("{problem}");
         note(format_args!("maquette: {problem}\n"));
     }
     started.telemetry.set_console(console);

@@ -10,6 +10,7 @@
 
 mod cuda;
 pub mod device;
+mod heads;
 mod host;
 mod leave;
 pub mod ops;
@@ -19,6 +20,7 @@ pub use cuda::{
     DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode, unpacks,
 };
 pub use device::{Backend, DeviceInfo, backend, device_info};
+pub use heads::{attention, rope, rope_each};
 pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};
 pub use ops::*;

@@ -1,6 +1,9 @@
 //! Kernels against MLX's own operations.
 
-use super::*;
+use super::{
+    super::{attention, rope},
+    *,
+};
 
 fn values(shape: &[i32], seed: i32) -> Array {
     let size: i32 = shape.iter().product();
@@ -87,7 +90,7 @@ fn fused_operations_agree_with_mlx() {
         &k,
         &v,
         0.25,
-        ScaledDotProductAttentionMask::Causal,
+        fast::ScaledDotProductAttentionMask::Causal,
         None::<&Array>,
     );
     assert_close(

@@ -11,6 +11,7 @@ mod activation;
 mod attention;
 mod dense;
 mod norm;
+pub mod packing;
 mod product;
 mod quantised;
 mod rope;

@@ -5,7 +5,7 @@
 //! shapes that take every way through them.
 
 use maquette::{
-    cache::{CacheOptions, KvCache},
+    cache::{CacheOptions, KvCache, KvPolicy},
     mlx::quantized_matmul,
     models::{Input, Model, Rows, SequenceRows, Step, random},
 };
@@ -55,6 +55,12 @@ fn text(seed: u32, length: usize) -> Vec<u32> {
         .collect()
 }
 
+fn admit(kv: &mut KvCache, sequence: usize, prompt: &[u32]) {
+    let policy = KvPolicy::default();
+    kv.admit(sequence, prompt, prompt.len(), &policy)
+        .expect("room");
+}
+
 fn rows(logits: &Array) -> Vec<Vec<f32>> {
     let all: Vec<f32> = logits.to_vec_cast().expect("numbers");
     all.chunks(VOCABULARY as usize)
@@ -65,7 +71,7 @@ fn rows(logits: &Array) -> Vec<Vec<f32>> {
 /// Logits after every token, from one pass.
 fn in_one_pass(model: &Model, tokens: &[u32]) -> Vec<Vec<f32>> {
     let mut kv = cache(model);
-    kv.admit(0, tokens, tokens.len()).expect("room");
+    admit(&mut kv, 0, tokens);
     let mut step = Step::tokens(0, tokens, 0);
     step.logits = Rows::All;
     rows(&model.forward(&step, &mut kv).expect("logits"))
@@ -74,7 +80,7 @@ fn in_one_pass(model: &Model, tokens: &[u32]) -> Vec<Vec<f32>> {
 fn cache(model: &Model) -> KvCache {
     KvCache::new(CacheOptions {
         fingerprint: "test".into(),
-        bytes_per_token: model.kv_bytes_per_token() as u64,
+        layers: model.kv_layers(),
         limit: u64::MAX,
         kept_limit: 0,
     })
@@ -105,13 +111,13 @@ fn check(model: &Model, prompts: &[usize], steps: usize, bound: f32) {
     let late_wanted = in_one_pass(model, &late_text);
     let mut kv = cache(model);
     for (sequence, (text, prompt)) in texts.iter().zip(prompts).enumerate() {
-        kv.admit(sequence, &text[..*prompt], *prompt).expect("room");
+        admit(&mut kv, sequence, &text[..*prompt]);
         let step = Step::tokens(sequence, &text[..*prompt], 0);
         let got = rows(&model.forward(&step, &mut kv).expect("logits"));
         assert_close("prompt", &got[0], &wanted[sequence][prompt - 1], bound);
     }
     let newcomer = prompts.len();
-    kv.admit(newcomer, &late_text, late).expect("room");
+    admit(&mut kv, newcomer, &late_text[..late]);
     for number in 0..steps {
         let mut tokens: Vec<u32> = texts
             .iter()

@@ -2,30 +2,22 @@
 //!
 //! softmax(q · kᵀ · scale + mask) · v. One token streams over keys and values
 //! once for all heads that share them; several tokens go through blocks of a
-//! matrix product.
+//! matrix product. Packed keys and values are unpacked on the way, a block or
+//! a head at a time.
+
+mod segments;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+pub use segments::{Heads, Records, Rows, Segment};
+
+use self::segments::{blocks, joined};
 use crate::{
     pieces,
     product::{Matrix, multiply},
     simd::{dot, exp, fma},
 };
-
-/// Heads in a slice: values of a head's row lie side by side.
-#[derive(Clone, Copy)]
-pub struct Heads<'a> {
-    pub data: &'a [f32],
-    /// Distance between heads, and between rows of a head, in values.
-    pub strides: [usize; 2],
-}
-
-impl<'a> Heads<'a> {
-    fn row(&self, head: usize, row: usize, width: usize) -> &'a [f32] {
-        &self.data[head * self.strides[0] + row * self.strides[1]..][..width]
-    }
-}
 
 /// Shapes and options of one call. Queries are the last `tokens` of `length`
 /// positions.
@@ -45,11 +37,12 @@ pub struct Attention<'a> {
     pub mask: Option<&'a [f32]>,
 }
 
-/// Writes `[heads, tokens, value_dim]`.
+/// Writes `[heads, tokens, value_dim]`. The segments' lengths add up to
+/// `length`.
 ///
 /// # Panics
 /// If slices do not fit the shapes.
-pub fn attention(a: &Attention, q: Heads, k: Heads, v: Heads, out: &mut [f32]) {
+pub fn attention(a: &Attention, q: Heads, segments: &[Segment], out: &mut [f32]) {
     assert_eq!(out.len(), a.heads * a.tokens * a.value_dim);
     assert!(
         a.kv_heads > 0 && a.heads.is_multiple_of(a.kv_heads),
@@ -57,44 +50,31 @@ pub fn attention(a: &Attention, q: Heads, k: Heads, v: Heads, out: &mut [f32]) {
     );
     assert!(!a.causal || a.tokens <= a.length);
     assert!(a.mask.is_none_or(|mask| mask.len() == a.tokens * a.length));
+    assert_eq!(a.length, segments.iter().map(|s| s.length).sum::<usize>());
     if out.is_empty() {
         return;
     }
-    if a.tokens == 1 {
-        return one_token(a, q, k, v, out);
-    }
-    let work = a.heads * a.tokens * a.length * (a.key_dim + a.value_dim);
-    let per_head = a.tokens * a.value_dim;
-    let head = |(head, out): (usize, &mut [f32])| many_tokens(a, head, q, k, v, out);
-    if pieces(work) == 1 {
-        out.chunks_exact_mut(per_head).enumerate().for_each(head);
-    } else {
-        out.par_chunks_exact_mut(per_head)
-            .enumerate()
-            .for_each(head);
-    }
-}
-
-fn one_token(a: &Attention, q: Heads, k: Heads, v: Heads, out: &mut [f32]) {
     let group = a.heads / a.kv_heads;
-    let kv_head = |(kv_head, out): (usize, &mut [f32])| {
-        Arch::new().dispatch(OneToken {
+    let per_group = group * a.tokens * a.value_dim;
+    let work = a.heads * a.tokens * a.length * (a.key_dim + a.value_dim);
+    let split = pieces(work) > 1;
+    let kv_head = |(kv_head, out): (usize, &mut [f32])| match a.tokens {
+        1 => Arch::new().dispatch(OneToken {
             a,
             q,
-            k,
-            v,
+            segments,
             kv_head,
             group,
             out,
-        });
+        }),
+        _ => group_of_heads(a, (kv_head, split), q, segments, out),
     };
-    let per_group = group * a.value_dim;
-    if pieces(a.heads * a.length * (a.key_dim + a.value_dim)) == 1 {
-        out.chunks_exact_mut(per_group)
+    if split {
+        out.par_chunks_exact_mut(per_group)
             .enumerate()
             .for_each(kv_head);
     } else {
-        out.par_chunks_exact_mut(per_group)
+        out.chunks_exact_mut(per_group)
             .enumerate()
             .for_each(kv_head);
     }
@@ -103,8 +83,7 @@ fn one_token(a: &Attention, q: Heads, k: Heads, v: Heads, out: &mut [f32]) {
 struct OneToken<'a, 'b> {
     a: &'a Attention<'b>,
     q: Heads<'a>,
-    k: Heads<'a>,
-    v: Heads<'a>,
+    segments: &'a [Segment<'a>],
     kv_head: usize,
     group: usize,
     out: &'a mut [f32],
@@ -118,45 +97,96 @@ impl WithSimd for OneToken<'_, '_> {
         let Self {
             a,
             q,
-            k,
-            v,
+            segments,
             kv_head,
             group,
             out,
         } = self;
         let mut scores = vec![0.0; group * a.length];
-        for position in 0..a.length {
-            let key = k.row(kv_head, position, a.key_dim);
-            for (i, scores) in scores.chunks_exact_mut(a.length).enumerate() {
-                let query = q.row(kv_head * group + i, 0, a.key_dim);
-                let mask = a.mask.map_or(0.0, |mask| mask[position]);
-                scores[position] = fma::<S>(dot::<S>(query, key), a.scale, mask);
+        let mut room = Vec::new();
+        for (start, segment, [first, count]) in blocks(segments) {
+            let place = [kv_head, first, count];
+            let (keys, stride) = segment.keys.block(place, a.key_dim, &mut room);
+            for row in 0..count {
+                let (key, position) = (&keys[row * stride..][..a.key_dim], start + row);
+                for (i, scores) in scores.chunks_exact_mut(a.length).enumerate() {
+                    let query = q.row(kv_head * group + i, 0, a.key_dim);
+                    let mask = a.mask.map_or(0.0, |mask| mask[position]);
+                    scores[position] = fma::<S>(dot::<S>(query, key), a.scale, mask);
+                }
             }
         }
         for scores in scores.chunks_exact_mut(a.length) {
             softmax::<S>(scores);
         }
         out.fill(0.0);
-        for position in 0..a.length {
-            let value = v.row(kv_head, position, a.value_dim);
-            for (scores, out) in scores
-                .chunks_exact(a.length)
-                .zip(out.chunks_exact_mut(a.value_dim))
-            {
-                let weight = scores[position];
-                for (out, value) in out.iter_mut().zip(value) {
-                    *out = fma::<S>(weight, *value, *out);
+        for (start, segment, [first, count]) in blocks(segments) {
+            let place = [kv_head, first, count];
+            let (values, stride) = segment.values.block(place, a.value_dim, &mut room);
+            for row in 0..count {
+                let (value, position) = (&values[row * stride..][..a.value_dim], start + row);
+                for (scores, out) in scores
+                    .chunks_exact(a.length)
+                    .zip(out.chunks_exact_mut(a.value_dim))
+                {
+                    let weight = scores[position];
+                    for (out, value) in out.iter_mut().zip(value) {
+                        *out = fma::<S>(weight, *value, *out);
+                    }
                 }
             }
         }
     }
 }
 
+/// All heads that share a key head, several tokens each.
+fn group_of_heads(
+    a: &Attention,
+    (kv_head, split): (usize, bool),
+    q: Heads,
+    segments: &[Segment],
+    out: &mut [f32],
+) {
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    let (k, v) = match segments {
+        [
+            Segment {
+                keys: Rows::Plain(k),
+                values: Rows::Plain(v),
+                ..
+            },
+        ] => (
+            head_matrix(*k, kv_head, 0, a.length, a.key_dim),
+            head_matrix(*v, kv_head, 0, a.length, a.value_dim),
+        ),
+        _ => {
+            let parts = segments.iter().map(|s| (s.keys, s.length));
+            joined(parts, kv_head, a.key_dim, &mut keys);
+            let parts = segments.iter().map(|s| (s.values, s.length));
+            joined(parts, kv_head, a.value_dim, &mut values);
+            (
+                Matrix::row_major(&keys, a.length, a.key_dim),
+                Matrix::row_major(&values, a.length, a.value_dim),
+            )
+        }
+    };
+    let first = kv_head * (a.heads / a.kv_heads);
+    let per_head = a.tokens * a.value_dim;
+    let head = |(i, out): (usize, &mut [f32])| many_tokens(a, first + i, q, k, v, out);
+    match split {
+        true => out
+            .par_chunks_exact_mut(per_head)
+            .enumerate()
+            .for_each(head),
+        false => out.chunks_exact_mut(per_head).enumerate().for_each(head),
+    }
+}
+
 /// Tokens whose scores are held at a time.
 const BLOCK: usize = 64;
 
-fn many_tokens(a: &Attention, head: usize, q: Heads, k: Heads, v: Heads, out: &mut [f32]) {
-    let kv_head = head / (a.heads / a.kv_heads);
+/// One head, `k` and `v` being all rows of its keys and values.
+fn many_tokens(a: &Attention, head: usize, q: Heads, k: Matrix, v: Matrix, out: &mut [f32]) {
     let mut scores = vec![0.0; BLOCK.min(a.tokens) * a.length];
     for first in (0..a.tokens).step_by(BLOCK) {
         let count = BLOCK.min(a.tokens - first);
@@ -168,7 +198,7 @@ fn many_tokens(a: &Attention, head: usize, q: Heads, k: Heads, v: Heads, out: &m
         };
         let scores = &mut scores[..count * visible];
         let queries = head_matrix(q, head, first, count, a.key_dim);
-        let keys = head_matrix(k, kv_head, 0, visible, a.key_dim);
+        let keys = k.first_rows(visible);
         multiply(queries, keys.transposed(), scores, visible, a.scale);
         for (i, row) in scores.chunks_exact_mut(visible).enumerate() {
             let token = first + i;
@@ -186,7 +216,7 @@ fn many_tokens(a: &Attention, head: usize, q: Heads, k: Heads, v: Heads, out: &m
             row[seen..].fill(0.0);
             Arch::new().dispatch(Softmax(&mut row[..seen]));
         }
-        let values = head_matrix(v, kv_head, 0, visible, a.value_dim);
+        let values = v.first_rows(visible);
         let weights = Matrix::row_major(scores, count, visible);
         multiply(
             weights,
@@ -237,101 +267,4 @@ fn softmax<S: Simd>(scores: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn values(count: usize, seed: u32) -> Vec<f32> {
-        (0..count as u32)
-            .map(|i| {
-                ((i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8_388_608.0) - 1.0
-            })
-            .collect()
-    }
-
-    fn definition(a: &Attention, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
-        let mut out = Vec::new();
-        for head in 0..a.heads {
-            let kv = head / (a.heads / a.kv_heads);
-            for t in 0..a.tokens {
-                let query = &q[(head * a.tokens + t) * a.key_dim..][..a.key_dim];
-                let scores: Vec<f64> = (0..a.length)
-                    .map(|l| {
-                        let key = &k[(kv * a.length + l) * a.key_dim..][..a.key_dim];
-                        let product: f64 = query
-                            .iter()
-                            .zip(key)
-                            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                            .sum();
-                        let hidden = a.causal && l > a.length - a.tokens + t;
-                        let mask = a.mask.map_or(0.0, |m| f64::from(m[t * a.length + l]));
-                        if hidden {
-                            f64::NEG_INFINITY
-                        } else {
-                            product * f64::from(a.scale) + mask
-                        }
-                    })
-                    .collect();
-                let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let weights: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
-                let total: f64 = weights.iter().sum();
-                for d in 0..a.value_dim {
-                    let sum: f64 = (0..a.length)
-                        .map(|l| weights[l] * f64::from(v[(kv * a.length + l) * a.value_dim + d]))
-                        .sum();
-                    out.push((sum / total) as f32);
-                }
-            }
-        }
-        out
-    }
-
-    #[test]
-    fn agrees_with_the_definition() {
-        for (heads, kv_heads, tokens, length, key_dim, value_dim, causal, masked) in [
-            (4, 2, 1, 9, 8, 8, false, false),
-            (8, 2, 1, 300, 64, 48, true, false),
-            (6, 3, 5, 5, 16, 16, true, false),
-            (4, 4, 70, 130, 32, 32, true, false),
-            (2, 1, 3, 10, 8, 8, false, true),
-            (2, 1, 1, 10, 8, 8, false, true),
-        ] {
-            let mask: Vec<f32> = (0..tokens * length)
-                .map(|i| if i % 3 == 1 { f32::NEG_INFINITY } else { 0.0 })
-                .collect();
-            let a = Attention {
-                heads,
-                kv_heads,
-                tokens,
-                length,
-                key_dim,
-                value_dim,
-                scale: 0.3,
-                causal,
-                mask: masked.then_some(&mask[..]),
-            };
-            let q = values(heads * tokens * key_dim, 3);
-            let k = values(kv_heads * length * key_dim, 4);
-            let v = values(kv_heads * length * value_dim, 5);
-            let mut out = vec![f32::NAN; heads * tokens * value_dim];
-            attention(
-                &a,
-                Heads {
-                    data: &q,
-                    strides: [tokens * key_dim, key_dim],
-                },
-                Heads {
-                    data: &k,
-                    strides: [length * key_dim, key_dim],
-                },
-                Heads {
-                    data: &v,
-                    strides: [length * value_dim, value_dim],
-                },
-                &mut out,
-            );
-            for (got, want) in out.iter().zip(definition(&a, &q, &k, &v)) {
-                assert!((got - want).abs() < 2e-6, "{got} is not {want}");
-            }
-        }
-    }
-}
+mod tests;

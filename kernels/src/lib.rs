@@ -18,9 +18,10 @@ mod rope;
 mod simd;
 
 pub use activation::swiglu;
-pub use attention::{Attention, Heads, attention};
+pub use attention::{Attention, Heads, Records, Rows, Segment, attention};
 pub use dense::{Dense, dense_matmul};
 pub use norm::rms_norm;
+pub use packing::Packing;
 pub use quantised::{Quantised, quantized_matmul};
 pub use rope::{Rope, rope};
 

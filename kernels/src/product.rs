@@ -175,6 +175,13 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// # Panics
+    /// If it has fewer.
+    pub fn first_rows(self, rows: usize) -> Self {
+        assert!(rows <= self.rows);
+        Self { rows, ..self }
+    }
+
     pub fn transposed(self) -> Self {
         Self {
             rows: self.cols,

@@ -7,7 +7,7 @@
 
 use super::{
     KvCache,
-    page::PAGE_TOKENS,
+    page::{PAGE_TOKENS, PageHash},
     pages::{HolderId, PageId, Place},
     tail::Tail,
 };
@@ -27,6 +27,8 @@ pub(super) enum Rest {
 #[derive(Debug)]
 pub(super) struct Holder {
     pub id: HolderId,
+    /// What the hashes of its pages build on.
+    pub root: PageHash,
     pub tail: Tail,
     /// Pages of its beginning, in order; all but the last are full. Some may
     /// have been removed since.
@@ -38,14 +40,15 @@ pub(super) struct Holder {
 
 impl Default for Holder {
     fn default() -> Self {
-        Self::new(HolderId(0), Tail::default())
+        Self::new(HolderId(0), PageHash::default(), Tail::default())
     }
 }
 
 impl Holder {
-    pub fn new(id: HolderId, tail: Tail) -> Self {
+    pub fn new(id: HolderId, root: PageHash, tail: Tail) -> Self {
         Self {
             id,
+            root,
             tail,
             path: Vec::new(),
             tokens: Vec::new(),
@@ -127,7 +130,8 @@ impl KvCache {
         for part in tokens.chunks(PAGE_TOKENS).skip(valid) {
             let parent = holder.path.last().copied();
             let place = || Place::In(holder.id);
-            let Some(page) = self.pages.insert(parent, part, place) else {
+            let after = (holder.root, parent);
+            let Some(page) = self.pages.insert(after, part, place) else {
                 return;
             };
             self.pages.refer(page);

@@ -11,18 +11,21 @@
 //! Not responsible for which sequences run, or for tokens that a sequence has
 //! not computed yet.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 
 use mlx_rs::{Array, error::Exception};
 
 use super::{
-    CacheCounters, KvStore, PageHash,
+    CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme,
     counters::PrefixCounters,
     disk::ModelDisk,
     holder::{Holder, Rest, Running},
     page::{PAGE_TOKENS, pages},
     pages::{HolderId, PageStore, Place, Walk},
-    tail::{GROWTH, Piece, RowForm, Tail},
+    tail::{Piece, RowForm, Tail},
 };
 
 /// Why a sequence cannot be taken in.
@@ -33,6 +36,8 @@ pub enum CacheError {
     )]
     Full { needed: u64, used: u64, limit: u64 },
     #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
     Mlx(#[from] Exception),
 }
 
@@ -41,8 +46,7 @@ pub enum CacheError {
 pub struct CacheOptions {
     /// Covers everything about the model that changes keys and values.
     pub fingerprint: String,
-    /// What a token needs in all layers together.
-    pub bytes_per_token: u64,
+    pub layers: Vec<KvLayer>,
     /// Bytes of running and ended sequences and pages together.
     pub limit: u64,
     /// Bytes of ended sequences and pages. The sequence that ended last may
@@ -50,11 +54,12 @@ pub struct CacheOptions {
     pub kept_limit: u64,
 }
 
-impl CacheOptions {
-    /// What the hashes of the model's pages build on.
-    pub fn root(&self) -> PageHash {
-        PageHash::root(&self.fingerprint, "plain", "")
-    }
+/// How the keys and values of a sequence are kept, and whose they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KvPolicy {
+    pub mode: KvMode,
+    /// Prompts with other salts find nothing of it.
+    pub salt: String,
 }
 
 /// An ended sequence goes on in place if at most this many of its tokens are
@@ -77,7 +82,11 @@ pub struct KvCache {
     pub(super) hot: VecDeque<Holder>,
     pub(super) pages: PageStore,
     pub(super) disk: Option<ModelDisk>,
-    pub(super) bytes_per_token: u64,
+    fingerprint: String,
+    layers: Vec<KvLayer>,
+    pub(super) plain: Rc<Scheme>,
+    /// Those of other modes, as far as they were asked for.
+    schemes: Vec<(KvMode, Rc<Scheme>)>,
     pub(super) limit: u64,
     pub(super) kept_limit: u64,
     holders: u64,
@@ -87,12 +96,16 @@ pub struct KvCache {
 
 impl KvCache {
     pub fn new(options: CacheOptions) -> Self {
+        let plain = Scheme::new(KvMode::Plain, &options.layers).unwrap_or_default();
         Self {
             running: HashMap::new(),
             hot: VecDeque::new(),
-            pages: PageStore::new(options.root()),
+            pages: PageStore::default(),
             disk: None,
-            bytes_per_token: options.bytes_per_token.max(1),
+            fingerprint: options.fingerprint,
+            layers: options.layers,
+            plain: Rc::new(plain),
+            schemes: Vec::new(),
             limit: options.limit,
             kept_limit: options.kept_limit.min(options.limit),
             holders: 0,
@@ -101,9 +114,24 @@ impl KvCache {
         }
     }
 
-    /// Bytes that a sequence of `tokens` tokens needs.
-    pub fn bytes_for(&self, tokens: usize) -> u64 {
-        tokens.next_multiple_of(GROWTH) as u64 * self.bytes_per_token
+    /// Bytes that a sequence of `tokens` tokens needs in `mode`.
+    ///
+    /// # Errors
+    /// When the model cannot take the mode.
+    pub fn bytes_for(&mut self, mode: KvMode, tokens: usize) -> Result<u64, Refusal> {
+        Ok(self.scheme(mode)?.bytes_for(tokens))
+    }
+
+    fn scheme(&mut self, mode: KvMode) -> Result<Rc<Scheme>, Refusal> {
+        if mode == KvMode::Plain {
+            return Ok(Rc::clone(&self.plain));
+        }
+        if let Some((_, scheme)) = self.schemes.iter().find(|(known, _)| *known == mode) {
+            return Ok(Rc::clone(scheme));
+        }
+        let scheme = Rc::new(Scheme::new(mode, &self.layers)?);
+        self.schemes.push((mode, Rc::clone(&scheme)));
+        Ok(scheme)
     }
 
     pub fn limit(&self) -> u64 {
@@ -116,23 +144,27 @@ impl KvCache {
     ///
     /// # Errors
     /// [`CacheError::Full`] when running sequences leave too little; what is
-    /// kept makes room.
+    /// kept makes room. [`CacheError::Refused`] when the model cannot take the
+    /// policy's mode.
     pub fn admit(
         &mut self,
         sequence: usize,
         prompt: &[u32],
         expected: usize,
+        policy: &KvPolicy,
     ) -> Result<usize, CacheError> {
         let expected = expected.max(prompt.len());
-        let promised = self.bytes_for(expected);
+        let scheme = self.scheme(policy.mode)?;
+        let promised = scheme.bytes_for(expected);
         self.check_room(promised)?;
         let wanted = &prompt[..prompt.len().saturating_sub(1)];
-        let mut walk = self.pages.walk(wanted);
+        let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
+        let mut walk = self.pages.walk(root, wanted);
         walk.forget_shorter_than(LEAST_COMMON);
-        let on_disk = self.read_on(&mut walk, wanted, promised);
-        let holder = match self.continued(wanted, walk.tokens()) {
-            Some((at, common)) => self.take_over(at, common, expected),
-            None => self.gather(&walk, promised, expected)?,
+        let on_disk = self.read_on(&mut walk, wanted, promised, scheme.page_bytes());
+        let holder = match self.continued(root, wanted, walk.tokens()) {
+            Some((at, common)) => self.take_over(at, common, expected)?,
+            None => self.gather(&walk, promised, expected, scheme)?,
         };
         let cached = holder.tail.length();
         self.prefix.count(cached, on_disk, walk.end);
@@ -155,9 +187,14 @@ impl KvCache {
 
     /// The ended sequence that `wanted` goes on from, if none of the pages is
     /// worth more, and the tokens in common.
-    fn continued(&self, wanted: &[u32], in_pages: usize) -> Option<(usize, usize)> {
+    fn continued(&self, root: PageHash, wanted: &[u32], in_pages: usize) -> Option<(usize, usize)> {
         let common = |holder: &Holder| {
-            let pairs = holder.tokens.iter().zip(wanted);
+            let own = if holder.root == root {
+                &holder.tokens[..]
+            } else {
+                &[]
+            };
+            let pairs = own.iter().zip(wanted);
             pairs.take_while(|(a, b)| a == b).count()
         };
         let best = self.hot.iter().enumerate();
@@ -170,7 +207,15 @@ impl KvCache {
     }
 
     /// Lets an ended sequence go on after its first `common` tokens.
-    fn take_over(&mut self, at: usize, common: usize, expected: usize) -> Holder {
+    ///
+    /// # Errors
+    /// When packed tokens cannot be unpacked; what was kept is lost then.
+    fn take_over(
+        &mut self,
+        at: usize,
+        common: usize,
+        expected: usize,
+    ) -> Result<Holder, Exception> {
         let mut holder = self.hot.remove(at).unwrap_or_default();
         let whole = common == holder.tokens.len();
         let kept = if whole {
@@ -182,14 +227,14 @@ impl KvCache {
         let rest = if little { Rest::Removed } else { Rest::Copied };
         self.vacate(&mut holder, kept, rest);
         holder.tokens = Vec::new();
-        holder.tail.truncate(common);
+        holder.tail.truncate(common)?;
         holder.tail.reserve(expected);
         // Its last page may have become the beginning of another.
         holder.path.retain(|page| self.pages.contains(*page));
         for page in &holder.path {
             self.pages.refer(*page);
         }
-        holder
+        Ok(holder)
     }
 
     /// A tail of the pages that were found, or an empty one.
@@ -198,9 +243,11 @@ impl KvCache {
         walk: &Walk,
         promised: u64,
         expected: usize,
+        scheme: Rc<Scheme>,
     ) -> Result<Holder, CacheError> {
         self.holders += 1;
-        let mut holder = Holder::new(HolderId(self.holders), Tail::new(expected));
+        let empty = Tail::new(expected, Rc::clone(&scheme));
+        let mut holder = Holder::new(HolderId(self.holders), walk.root, empty);
         if walk.tokens() == 0 {
             return Ok(holder);
         }
@@ -209,7 +256,7 @@ impl KvCache {
         let kept: Vec<HolderId> = sources.iter().filter_map(|p| self.place_of(*p)).collect();
         self.make_room(self.limit.saturating_sub(promised), &kept);
         let pieces = self.pieces(walk);
-        let gathered = pieces.map(|pieces| Tail::gather(&pieces, expected));
+        let gathered = pieces.map(|pieces| Tail::gather(&pieces, expected, scheme));
         match gathered {
             Some(Ok(tail)) => {
                 walk.partial
@@ -268,8 +315,9 @@ impl KvCache {
     /// # Errors
     /// [`CacheError::Full`].
     pub fn grow(&mut self, sequence: usize, tokens: usize) -> Result<(), CacheError> {
-        let total = self.bytes_for(tokens);
         let running = self.running.get(&sequence);
+        let scheme = running.map(|running| running.holder.tail.scheme());
+        let total = scheme.unwrap_or(&self.plain).bytes_for(tokens);
         // Asked for every row of every step: nearly always this is the answer.
         if running.is_some_and(|running| total <= running.promised) {
             return Ok(());
@@ -302,7 +350,11 @@ impl KvCache {
             self.vacate(&mut holder, 0, Rest::Removed);
             return;
         }
-        holder.tail.truncate(length);
+        if let Err(error) = holder.tail.truncate(length) {
+            tracing::warn!(%error, "an ended sequence could not be cut back and is given up");
+            self.vacate(&mut holder, 0, Rest::Removed);
+            return;
+        }
         holder.tokens = tokens.to_vec();
         holder.used = self.pages.tick();
         self.hot.push_back(holder);
@@ -338,7 +390,7 @@ impl KvCache {
 
     pub fn counters(&self) -> CacheCounters {
         let (running_bytes, kept_bytes) = (self.running_bytes(), self.kept_bytes());
-        let page_bytes = self.bytes_per_token * PAGE_TOKENS as u64;
+        let page_bytes = self.plain.page_bytes();
         let running = self.running.values();
         let hot: usize = self.hot.iter().map(|hot| pages(hot.tokens.len())).sum();
         CacheCounters {
@@ -362,8 +414,13 @@ impl KvStore for KvCache {
         layer: usize,
         keys: Array,
         values: Array,
-    ) -> Result<(Array, Array), Exception> {
+    ) -> Result<Past, Exception> {
         self.tail_of(sequence)?.append(layer, &keys, &values)
+    }
+
+    fn has_place(&self, sequence: usize, layer: usize) -> bool {
+        let running = self.running.get(&sequence);
+        running.is_some_and(|running| running.holder.tail.is_plain(layer))
     }
 
     fn place(
@@ -371,7 +428,7 @@ impl KvStore for KvCache {
         sequence: usize,
         layer: usize,
         form: RowForm,
-    ) -> Result<Option<(Array, Array)>, Exception> {
-        self.tail_of(sequence)?.place(layer, form).map(Some)
+    ) -> Result<[Array; 2], Exception> {
+        self.tail_of(sequence)?.place(layer, form)
     }
 }

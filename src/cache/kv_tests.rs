@@ -1,6 +1,6 @@
 //! What sequences find in the cache, turn after turn.
 
-use mlx_rs::Array;
+use mlx_rs::{Array, Dtype};
 
 use super::{page::PAGE_TOKENS, *};
 
@@ -8,21 +8,26 @@ use super::{page::PAGE_TOKENS, *};
 fn cache(limit_tokens: u64) -> KvCache {
     KvCache::new(CacheOptions {
         fingerprint: "m".into(),
-        bytes_per_token: 8,
+        layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
         limit: limit_tokens * 8,
         kept_limit: limit_tokens * 8,
     })
 }
 
+fn admit(cache: &mut KvCache, sequence: usize, prompt: &[u32]) -> Result<usize, CacheError> {
+    cache.admit(sequence, prompt, prompt.len(), &KvPolicy::default())
+}
+
 fn compute(cache: &mut KvCache, sequence: usize, tokens: &[u32]) -> Vec<u32> {
     let data: Vec<f32> = tokens.iter().map(|t| *t as f32).collect();
     let rows = Array::from_slice(&data, &[1, 1, tokens.len() as i32, 1]);
-    let (keys, _) = cache.update(sequence, 0, rows.clone(), rows).unwrap();
+    let past = cache.update(sequence, 0, rows.clone(), rows).unwrap();
+    let [keys, _] = past.numbers().unwrap();
     keys.to_vec_cast().unwrap()
 }
 
 fn run(cache: &mut KvCache, sequence: usize, prompt: &[u32]) -> usize {
-    let cached = cache.admit(sequence, prompt, prompt.len()).unwrap();
+    let cached = admit(cache, sequence, prompt).unwrap();
     let all = compute(cache, sequence, &prompt[cached..]);
     assert_eq!(all, prompt, "the cached part is not the prompt's");
     cached
@@ -147,7 +152,7 @@ fn old_sequences_make_room_and_running_ones_do_not() {
     let third: Vec<u32> = (900..1000).collect();
     run(&mut cache, 3, &third);
     assert_eq!((cache.counters().kept, cache.counters().evicted), (0, 2));
-    let error = cache.admit(4, &tokens(10), 10).unwrap_err();
+    let error = admit(&mut cache, 4, &tokens(10)).unwrap_err();
     assert!(matches!(
         error,
         CacheError::Full {
@@ -159,9 +164,9 @@ fn old_sequences_make_room_and_running_ones_do_not() {
     assert!(cache.grow(3, 300).is_err());
     cache.release(2, None);
     assert!(cache.grow(3, 300).is_ok());
-    assert!(cache.admit(4, &tokens(10), 10).is_err());
+    assert!(admit(&mut cache, 4, &tokens(10)).is_err());
     cache.release(3, None);
-    assert_eq!(cache.admit(4, &tokens(10), 10).unwrap(), 0);
+    assert_eq!(admit(&mut cache, 4, &tokens(10)).unwrap(), 0);
 }
 
 #[test]

@@ -12,9 +12,11 @@ mod counters;
 pub mod disk;
 mod holder;
 pub mod kv;
+mod mode;
 pub mod page;
 mod pages;
 mod saving;
+mod scheme;
 pub mod store;
 pub mod tail;
 
@@ -25,7 +27,9 @@ mod model_tests;
 
 pub use content::PageContent;
 pub use counters::{CacheCounters, PrefixCounters};
-pub use kv::{CacheError, CacheOptions, KvCache};
+pub use kv::{CacheError, CacheOptions, KvCache, KvPolicy};
+pub use mode::{KvMode, UnknownMode};
 pub use page::{PAGE_TOKENS, PageHash};
 pub use saving::Unsaved;
-pub use store::KvStore;
+pub use scheme::{KvLayer, Packs, Refusal, Scheme};
+pub use store::{KvStore, Past};

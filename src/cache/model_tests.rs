@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use mlx_rs::Array;
+use mlx_rs::{Array, Dtype};
 use proptest::prelude::*;
 
 use super::{
@@ -102,7 +102,7 @@ struct World {
 fn cache(options: &CacheOptions, disk: Option<&Disk>) -> KvCache {
     let cache = KvCache::new(options.clone());
     match disk {
-        Some(disk) => cache.with_disk(disk.model(options.root(), "model")),
+        Some(disk) => cache.with_disk(disk.model("model")),
         None => cache,
     }
 }
@@ -112,7 +112,7 @@ impl World {
         let limit = limit_tokens * TOKEN_BYTES;
         let options = CacheOptions {
             fingerprint: "model".into(),
-            bytes_per_token: TOKEN_BYTES,
+            layers: vec![KvLayer::new(1, 1, Dtype::Float32); LAYERS],
             limit,
             kept_limit: kept_tokens * TOKEN_BYTES,
         };
@@ -190,7 +190,10 @@ impl World {
         let prompt = [&text[..keep.min(text.len())], more].concat();
         let best = self.best(&prompt[..prompt.len() - 1]);
         self.slots += 1;
-        match self.cache.admit(self.slots, &prompt, expected) {
+        match self
+            .cache
+            .admit(self.slots, &prompt, expected, &KvPolicy::default())
+        {
             Ok(cached) => {
                 // The disk may know more than memory.
                 let more = self.disk.is_some() && cached > best;
@@ -235,7 +238,7 @@ impl World {
             let update = self
                 .cache
                 .update(sequence.slot, layer, rows(1.0), rows(-1.0));
-            let (keys, values) = update.unwrap();
+            let [keys, values] = update.unwrap().numbers().unwrap();
             assert_eq!(keys.to_vec_exact::<f32>().unwrap(), expected);
             let values: Vec<f32> = values.to_vec_exact().unwrap();
             assert!(values.iter().zip(&expected).all(|(v, k)| *v == -k));

@@ -12,7 +12,7 @@ pub fn pages(tokens: usize) -> usize {
 
 /// Names the content of a page and of all pages before it: the same hash means
 /// the same keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct PageHash(pub [u8; 16]);
 
 impl PageHash {

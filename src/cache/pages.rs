@@ -38,6 +38,8 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Page {
     pub hash: PageHash,
+    /// What the hashes of its tree build on.
+    pub root: PageHash,
     pub parent: Option<PageId>,
     pub tokens: Vec<u32>,
     pub place: Place,
@@ -71,13 +73,13 @@ impl Page {
 /// Hashes of evicted pages that are remembered, to tell why a walk ends.
 const REMEMBERED: usize = 4096;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PageStore {
-    root: PageHash,
     pages: HashMap<PageId, Page>,
     by_hash: HashMap<PageHash, PageId>,
-    /// First pages.
-    first: Vec<PageId>,
+    /// First pages, by their root: one tree for each way in which keys and
+    /// values are kept, and for each salt.
+    first: HashMap<PageHash, Vec<PageId>>,
     evictable: BTreeSet<(u64, PageId)>,
     clock: u64,
     last_id: u64,
@@ -91,23 +93,6 @@ pub struct PageStore {
 }
 
 impl PageStore {
-    pub fn new(root: PageHash) -> Self {
-        Self {
-            root,
-            pages: HashMap::new(),
-            by_hash: HashMap::new(),
-            first: Vec::new(),
-            evictable: BTreeSet::new(),
-            clock: 0,
-            last_id: 0,
-            bytes: 0,
-            owned: 0,
-            unsaved: VecDeque::new(),
-            evicted: VecDeque::new(),
-            evicted_set: HashSet::new(),
-        }
-    }
-
     /// Bytes and number of the pages with contents of their own.
     pub fn owned(&self) -> (u64, usize) {
         (self.bytes, self.owned)
@@ -127,15 +112,15 @@ impl PageStore {
         self.clock
     }
 
-    /// The hash that pages after `parent` build on.
-    pub fn hash_of(&self, parent: Option<PageId>) -> PageHash {
+    /// The hash that pages after `parent` build on, `root` if there is none.
+    pub fn hash_after(&self, root: PageHash, parent: Option<PageId>) -> PageHash {
         let page = parent.and_then(|parent| self.pages.get(&parent));
-        page.map_or(self.root, |page| page.hash)
+        page.map_or(root, |page| page.hash)
     }
 
-    fn children(&self, parent: Option<PageId>) -> &[PageId] {
+    fn children(&self, root: PageHash, parent: Option<PageId>) -> &[PageId] {
         match parent {
-            None => &self.first,
+            None => self.first.get(&root).map_or(&[], Vec::as_slice),
             Some(parent) => self.pages.get(&parent).map_or(&[], |page| &page.children),
         }
     }
@@ -145,15 +130,15 @@ impl PageStore {
     /// Beginnings of the new page that nobody refers to are removed.
     pub fn insert(
         &mut self,
-        parent: Option<PageId>,
+        (root, parent): (PageHash, Option<PageId>),
         tokens: &[u32],
         place: impl FnOnce() -> Place,
     ) -> Option<PageId> {
-        let hash = self.hash_of(parent).child(tokens);
+        let hash = self.hash_after(root, parent).child(tokens);
         if let Some(id) = self.by_hash.get(&hash) {
             return Some(*id);
         }
-        let siblings = self.children(parent);
+        let siblings = self.children(root, parent);
         if siblings
             .iter()
             .any(|id| self.pages[id].tokens.starts_with(tokens))
@@ -169,6 +154,7 @@ impl PageStore {
         let id = PageId(self.last_id);
         let page = Page {
             hash,
+            root,
             parent,
             tokens: tokens.to_vec(),
             place: Place::In(HolderId(0)),
@@ -180,7 +166,7 @@ impl PageStore {
         };
         self.pages.insert(id, page);
         self.by_hash.insert(hash, id);
-        self.adopt(parent, id);
+        self.adopt(root, parent, id);
         self.put(id, place());
         self.unsaved.push_back(id);
         self.forget_eviction(&hash);
@@ -190,9 +176,9 @@ impl PageStore {
         Some(id)
     }
 
-    fn adopt(&mut self, parent: Option<PageId>, id: PageId) {
+    fn adopt(&mut self, root: PageHash, parent: Option<PageId>, id: PageId) {
         match parent {
-            None => self.first.push(id),
+            None => self.first.entry(root).or_default().push(id),
             Some(parent) => self.change(parent, |page| page.children.push(id)),
         }
     }
@@ -257,8 +243,15 @@ impl PageStore {
         let Some(page) = self.pages.get(&id) else {
             return;
         };
+        let root = page.root;
         match page.parent {
-            None => self.first.retain(|child| *child != id),
+            None => {
+                let first = self.first.entry(root).or_default();
+                first.retain(|child| *child != id);
+                if first.is_empty() {
+                    self.first.remove(&root);
+                }
+            }
             Some(parent) => {
                 self.change(parent, |page| page.children.retain(|child| *child != id));
             }
@@ -320,11 +313,10 @@ impl PageStore {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        let (root, last_id, clock) = (self.root, self.last_id, self.clock);
         *self = Self {
-            last_id,
-            clock,
-            ..Self::new(root)
+            last_id: self.last_id,
+            clock: self.clock,
+            ..Self::default()
         };
     }
 

@@ -33,24 +33,33 @@ impl KvCache {
     /// Goes on where memory knows no more of `wanted`, and takes the pages that
     /// the disk has into memory, as far as there is room beside `promised`
     /// bytes. Gives the tokens that come from there.
-    pub(super) fn read_on(&mut self, walk: &mut Walk, wanted: &[u32], promised: u64) -> usize {
+    pub(super) fn read_on(
+        &mut self,
+        walk: &mut Walk,
+        wanted: &[u32],
+        promised: u64,
+        page_bytes: u64,
+    ) -> usize {
         let Some(disk) = self.disk.take() else {
             return 0;
         };
         let pinned = walk.path.len();
-        let pages = self.stored_pages(&disk, walk, wanted, promised);
+        let room = self.limit.saturating_sub(self.running_bytes() + promised);
+        let most = (room / page_bytes) as usize;
+        let pages = self.stored_pages(&disk, walk, wanted, most);
         if !pages.is_empty() {
             let pinned_pages = walk.sources();
             pinned_pages.iter().for_each(|page| self.pages.refer(*page));
-            let bytes = self.bytes_per_token * (pages.len() * PAGE_TOKENS) as u64;
+            let bytes = page_bytes * pages.len() as u64;
             self.make_room(self.limit.saturating_sub(promised + bytes), &[]);
             for (hash, tokens) in pages {
                 let parent = walk.path.last().copied();
-                let parent_hash = self.pages.hash_of(parent);
-                let Some(content) = disk.read(hash, parent_hash, tokens) else {
+                let parent_hash = self.pages.hash_after(walk.root, parent);
+                let Some(content) = disk.read(walk.root, [hash, parent_hash], tokens) else {
                     break;
                 };
-                let Some(page) = self.pages.insert(parent, tokens, || Place::Own(content)) else {
+                let place = || Place::Own(content);
+                let Some(page) = self.pages.insert((walk.root, parent), tokens, place) else {
                     break;
                 };
                 self.pages.mark_saved(page);
@@ -77,19 +86,18 @@ impl KvCache {
         disk: &ModelDisk,
         walk: &Walk,
         wanted: &'a [u32],
-        promised: u64,
+        most: usize,
     ) -> Vec<(PageHash, &'a [u32])> {
-        let mut hash = self.pages.hash_of(walk.path.last().copied());
+        let last = walk.path.last().copied();
+        let mut hash = self.pages.hash_after(walk.root, last);
         let rest = wanted.chunks_exact(PAGE_TOKENS).skip(walk.path.len());
         let chain = rest.map(|tokens| {
             hash = hash.child(tokens);
             (hash, tokens)
         });
-        let room = self.limit.saturating_sub(self.running_bytes() + promised);
-        let most = room / (self.bytes_per_token * PAGE_TOKENS as u64);
         chain
-            .take(most as usize)
-            .take_while(|(hash, _)| disk.contains(*hash))
+            .take(most)
+            .take_while(|(hash, _)| disk.contains(walk.root, *hash))
             .collect()
     }
 
@@ -114,8 +122,7 @@ impl KvCache {
     }
 
     fn hand_over(&mut self, disk: &ModelDisk) -> Unsaved {
-        let page_bytes = self.bytes_per_token * PAGE_TOKENS as u64;
-        let most = (AT_ONCE / page_bytes).clamp(1, 256) as usize;
+        let most = (AT_ONCE / self.plain.page_bytes()).clamp(1, 256) as usize;
         let mut in_tails: HashMap<HolderId, Vec<PageId>> = HashMap::new();
         let mut count = 0;
         while count < most
@@ -165,10 +172,10 @@ impl KvCache {
         let Some(page) = self.pages.get(id) else {
             return;
         };
-        let parent = self.pages.hash_of(page.parent);
-        if !disk.contains(page.hash) {
+        let parent = self.pages.hash_after(page.root, page.parent);
+        if !disk.contains(page.root, page.hash) {
             match image(page.hash, parent, &page.tokens, content) {
-                Ok(image) => disk.write(image),
+                Ok(image) => disk.write(page.root, image),
                 Err(error) => tracing::warn!(%error, "a page could not be read for the disk"),
             }
         }

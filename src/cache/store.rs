@@ -4,16 +4,72 @@
 //! Not responsible for positions (the model's step carries them), for masks, or
 //! for deciding what is kept.
 
+use std::rc::Rc;
+
 use mlx_rs::{Array, error::Exception};
 
-use super::tail::RowForm;
+use super::{scheme::Rotation, tail::RowForm};
+use crate::mlx::{self, Segment};
+
+/// Everything that a sequence may look at in a layer, in the order of positions.
+#[derive(Debug)]
+pub struct Past {
+    segments: Vec<Segment>,
+    /// Keys and values are rotated by it, if there is one.
+    rotation: Option<Rc<Rotation>>,
+}
+
+impl Past {
+    pub(super) fn new(segments: Vec<Segment>, rotation: Option<Rc<Rotation>>) -> Self {
+        Self { segments, rotation }
+    }
+
+    /// Keys and values in one piece each.
+    pub fn plain(keys: Array, values: Array) -> Self {
+        Self::new(vec![Segment::plain(keys, values)], None)
+    }
+
+    /// Attention of queries `[1, heads, T, head_dim]`, the last `T` positions;
+    /// see [`mlx::attention`] for the rest.
+    ///
+    /// # Errors
+    /// When the shapes do not fit or MLX refuses an operation.
+    pub fn attend(
+        &self,
+        q: &Array,
+        scale: f32,
+        causal: bool,
+        mask: Option<&Array>,
+    ) -> Result<Array, Exception> {
+        let Some(rotation) = &self.rotation else {
+            return mlx::attention_over(q, &self.segments, scale, causal, mask);
+        };
+        let q = rotation.rotate(q)?;
+        let mixed = mlx::attention_over(&q, &self.segments, scale, causal, mask)?;
+        rotation.rotate_back(&mixed)
+    }
+
+    /// Keys `[1, kv_heads, L, head_dim]` and values as numbers of the type that
+    /// was appended.
+    ///
+    /// # Errors
+    /// When MLX refuses an operation.
+    pub fn numbers(&self) -> Result<[Array; 2], Exception> {
+        let plain = self.segments.iter().find(|s| s.packing.is_none());
+        let dtype = plain.map_or(mlx::Dtype::Float32, |s| s.keys.dtype());
+        let [keys, values] = mlx::join_segments(&self.segments, dtype)?;
+        match &self.rotation {
+            None => Ok([keys, values]),
+            Some(rotation) => Ok([rotation.rotate_back(&keys)?, rotation.rotate_back(&values)?]),
+        }
+    }
+}
 
 /// Keys and values of running sequences, by sequence and layer.
 pub trait KvStore {
     /// Appends the keys and values of the next `T` tokens of `sequence` in
-    /// `layer`, both `[1, kv_heads, T, head_dim]`, and returns views
-    /// `[1, kv_heads, L, head_dim]` of all `L` tokens of the sequence so far in
-    /// that layer, the appended ones last, in the order of their positions.
+    /// `layer`, both `[1, kv_heads, T, head_dim]`, and returns all `L` tokens of
+    /// the sequence so far in that layer, the appended ones last.
     ///
     /// `sequence` is whatever number the caller of the model put into the step.
     /// A model calls this once per layer and sequence of a step, so a store
@@ -27,21 +83,25 @@ pub trait KvStore {
         layer: usize,
         keys: Array,
         values: Array,
-    ) -> Result<(Array, Array), Exception>;
+    ) -> Result<Past, Exception>;
+
+    /// Whether [`KvStore::place`] serves this sequence and layer.
+    fn has_place(&self, _sequence: usize, _layer: usize) -> bool {
+        false
+    }
 
     /// Counts one more token of `sequence` in `layer` and returns the whole
     /// buffers of keys and values, `[1, kv_heads, capacity, head_dim]`: the
-    /// caller writes the token's own into them in place. `None`, and nothing is
-    /// counted, from a store without such buffers.
+    /// caller writes the token's own into them in place.
     ///
     /// # Errors
-    /// As for [`KvStore::update`].
+    /// As for [`KvStore::update`], and from a store without such buffers.
     fn place(
         &mut self,
         _sequence: usize,
         _layer: usize,
         _form: RowForm,
-    ) -> Result<Option<(Array, Array)>, Exception> {
-        Ok(None)
+    ) -> Result<[Array; 2], Exception> {
+        Err(Exception::custom("this store has no buffers to write into"))
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::KV_MODES;
+
 /// A full-screen terminal workstation for local language models.
 #[derive(Debug, Parser)]
 #[command(
@@ -77,6 +79,9 @@ pub struct ServeArgs {
     /// Give the same text for the same seed whatever else runs; slower
     #[arg(long)]
     pub deterministic: bool,
+    /// How keys and values are kept: fewer bits hold longer chats
+    #[arg(long, value_name = "MODE", value_parser = KV_MODES.to_vec())]
+    pub kv_mode: Option<String>,
 }
 
 #[derive(Debug, Args)]

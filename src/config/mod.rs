@@ -26,4 +26,4 @@ pub use settings::{
     Settings,
 };
 pub use store::SettingsStore;
-pub use table::{Kind, SettingDoc};
+pub use table::{KV_MODES, Kind, SettingDoc};

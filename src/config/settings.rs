@@ -88,6 +88,8 @@ pub struct CacheSettings {
     pub disk: bool,
     /// Bytes on the disk at most.
     pub disk_limit: u64,
+    /// How keys and values are kept: "plain", "affine-8", …
+    pub kv_mode: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +174,7 @@ impl Default for CacheSettings {
             memory_limit: None,
             disk: true,
             disk_limit: 10_000_000_000,
+            kv_mode: "plain".to_owned(),
         }
     }
 }

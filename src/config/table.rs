@@ -164,6 +164,12 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "What they may fill on the disk, in bytes or such as \"10 GB\".",
     ),
     doc(
+        "cache.kv_mode",
+        Kind::OneOf(KV_MODES),
+        "plain",
+        "How keys and values are kept once a page of them is full: as computed, in 8 or 4 bits between the least and the greatest of each group, or by TurboQuant in 2 to 4 bits. Fewer bits hold longer chats and are less exact; models that break keep them plain.",
+    ),
+    doc(
         "library.folders",
         Kind::Folders,
         "none",
@@ -175,6 +181,19 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "info",
         "How much is logged.",
     ),
+];
+
+/// The ways in which keys and values can be kept.
+pub const KV_MODES: &[&str] = &[
+    "plain",
+    "affine-8",
+    "affine-4",
+    "turbo-4",
+    "turbo-3",
+    "turbo-2",
+    "turbo-4-qjl",
+    "turbo-3-qjl",
+    "turbo-2-qjl",
 ];
 
 impl SettingDoc {

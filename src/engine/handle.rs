@@ -17,7 +17,10 @@ use super::{
     types::*,
     validate::validate,
 };
-use crate::text::{ChatTemplate, Tokenizer};
+use crate::{
+    cache::KvLayer,
+    text::{ChatTemplate, Tokenizer},
+};
 
 /// What the rest of the program may know of the model in use.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct LoadedModel {
     /// Tokens of prompt and answer together, the engine's limit included.
     pub context_length: usize,
     pub vocab_size: usize,
+    /// What each layer keeps of a token.
+    pub kv_layers: Vec<KvLayer>,
     pub tokenizer: Arc<Tokenizer>,
     /// `None` for a model that only continues texts.
     pub template: Option<ChatTemplate>,

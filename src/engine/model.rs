@@ -10,7 +10,7 @@ use super::{
     types::{EngineError, EngineOptions, GenerationDefaults, ModelSource},
 };
 use crate::{
-    cache::KvStore,
+    cache::{KvLayer, KvStore},
     models::{self, LoadOptions, Model, ModelError, ModelSpec, Step},
     text::{ChatTemplate, TextError, Tokenizer},
 };
@@ -19,8 +19,8 @@ use crate::{
 pub(super) trait Decoder {
     /// Logits of the rows that the step asks for, lazy.
     fn forward(&self, step: &Step, kv: &mut dyn KvStore) -> Result<Array, Exception>;
-    /// Bytes of keys and values that one token needs.
-    fn kv_bytes_per_token(&self) -> u64;
+    /// What each layer keeps of a token.
+    fn kv_layers(&self) -> Vec<KvLayer>;
 }
 
 impl Decoder for Model {
@@ -28,8 +28,8 @@ impl Decoder for Model {
         Model::forward(self, step, kv)
     }
 
-    fn kv_bytes_per_token(&self) -> u64 {
-        Model::kv_bytes_per_token(self) as u64
+    fn kv_layers(&self) -> Vec<KvLayer> {
+        Model::kv_layers(self)
     }
 }
 
@@ -118,6 +118,7 @@ impl Loader for DeviceLoader {
             weight_bytes: model.weight_bytes(),
             context_length: context,
             vocab_size: spec.vocab,
+            kv_layers: model.kv_layers(),
             tokenizer,
             template,
             defaults,

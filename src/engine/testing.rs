@@ -16,7 +16,7 @@ use super::{
     types::*,
 };
 use crate::{
-    cache::KvStore,
+    cache::{KvLayer, KvStore},
     models::{Input, Step},
     text::testing::byte_level,
 };
@@ -117,7 +117,8 @@ impl Decoder for Fake {
                 own.as_dtype(Dtype::Float32)?
                     .add(&shape)?
                     .reshape(&[1, 1, rows as i32, 1])?;
-            let (keys, _) = kv.update(part.sequence, 0, own.clone(), own)?;
+            let past = kv.update(part.sequence, 0, own.clone(), own)?;
+            let [keys, _] = past.numbers()?;
             assert_ne!(Some(rows), self.panic_rows, "a part of {rows} rows");
             if Some(rows) == self.error_rows {
                 return Err(Exception::custom(format!("a part of {rows} rows")));
@@ -131,8 +132,8 @@ impl Decoder for Fake {
         ops::concatenate(&logits, 0)
     }
 
-    fn kv_bytes_per_token(&self) -> u64 {
-        8
+    fn kv_layers(&self) -> Vec<KvLayer> {
+        vec![KvLayer::new(1, 1, Dtype::Float32)]
     }
 }
 
@@ -166,6 +167,7 @@ impl Loader for Fake {
                 weight_bytes: self.weights,
                 context_length: self.context,
                 vocab_size: VOCABULARY,
+                kv_layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
                 tokenizer: byte_level(),
                 template: None,
                 defaults: GenerationDefaults::default(),

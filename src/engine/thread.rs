@@ -47,6 +47,8 @@ pub(super) struct Engine<L> {
     waiting_count: Arc<AtomicUsize>,
     resident: Option<Resident>,
     kv: KvCache,
+    /// The options' one, where the model allows it.
+    kv_mode: KvMode,
     chunk: usize,
     memory_limit: u64,
     queue: Queue,
@@ -85,6 +87,7 @@ impl<L: Loader> Engine<L> {
             waiting_count,
             resident: None,
             kv: KvCache::new(CacheOptions::default()),
+            kv_mode: KvMode::Plain,
             chunk: 1,
             memory_limit: 0,
             queue: Queue::default(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{measure::Measures, turns::Priority};
 pub use crate::cache::{
-    PrefixCounters,
+    KvMode, PrefixCounters, Refusal, UnknownMode,
     disk::{DiskCounters, DiskOptions, RejectCounters},
 };
 
@@ -99,6 +99,9 @@ pub struct EngineOptions {
     /// Requests computed at once, and those that may wait besides.
     pub max_sequences: usize,
     pub queue_limit: usize,
+    /// How keys and values are kept where a request does not say it and the
+    /// model allows it.
+    pub kv_mode: KvMode,
     /// Look for NaN in all weights while loading.
     pub check_finite: bool,
 }
@@ -115,6 +118,7 @@ impl Default for EngineOptions {
             disk_cache: None,
             max_sequences: 64,
             queue_limit: 256,
+            kv_mode: KvMode::Plain,
             check_finite: true,
         }
     }
@@ -138,6 +142,10 @@ pub struct Request {
     pub logprobs: Option<usize>,
     /// Keep the text of special tokens in the output.
     pub special_text: bool,
+    /// How its keys and values are kept; `None` is the engine's way.
+    pub kv_mode: Option<KvMode>,
+    /// Only requests with the same salt share what is cached.
+    pub cache_salt: String,
 }
 
 /// One alternative at a position, with its natural-log probability.
@@ -356,6 +364,8 @@ pub enum EngineError {
         value: String,
         expected: &'static str,
     },
+    #[error("`kv_mode`: {0}")]
+    KvMode(#[from] Refusal),
     #[error("the queue is full: {waiting} requests wait already. Try again in a moment.")]
     QueueFull { waiting: usize },
     #[error(

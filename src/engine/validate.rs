@@ -4,6 +4,7 @@ use super::{
     handle::LoadedModel,
     types::{EngineError, Request},
 };
+use crate::cache::Scheme;
 
 /// The most alternatives a position can have log-probabilities for.
 const MAX_LOGPROBS: usize = 100;
@@ -28,6 +29,7 @@ pub(super) fn validate(request: &Request, model: &LoadedModel) -> Result<(), Eng
             "token ids must be below the model's vocabulary size.",
         )
     })?;
+    Scheme::check(request.kv_mode.unwrap_or_default(), &model.kv_layers)?;
     let s = &request.sampling;
     let numbers = [
         (

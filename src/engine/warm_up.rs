@@ -12,7 +12,7 @@ use super::{
     types::SamplingParams,
 };
 use crate::{
-    cache::{CacheOptions, KvCache},
+    cache::{CacheOptions, KvCache, KvPolicy},
     models::{Input, Rows, SequenceRows, Step},
 };
 
@@ -29,11 +29,11 @@ pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepErr
         let tokens = chunk + ways.len();
         let mut kv = KvCache::new(CacheOptions {
             fingerprint: "warm-up".to_owned(),
-            bytes_per_token: decoder.kv_bytes_per_token(),
+            layers: decoder.kv_layers(),
             limit: u64::MAX,
             kept_limit: 0,
         });
-        kv.admit(SEQUENCE, &vec![0; chunk], tokens)
+        kv.admit(SEQUENCE, &vec![0; chunk], tokens, &KvPolicy::default())
             .map_err(|error| StepError(error.to_string()))?;
         let mut position = 0;
         for (index, params) in ways.iter().enumerate() {

@@ -10,6 +10,7 @@ use mlx_rs::{Array, Dtype, Stream, error::Exception};
 mod decode;
 mod fused;
 mod packed;
+mod unpack;
 
 pub use decode::{
     DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode,
@@ -17,6 +18,7 @@ pub use decode::{
 pub(super) use fused::{add_norm, swiglu};
 pub(super) use packed::packed_matmul;
 pub use packed::unpacks;
+pub(super) use unpack::unpack;
 
 /// What makes two kernels the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +28,7 @@ enum Key {
     Merge(DecodeSpec, Dtype),
     Spread(DecodeSpec, Dtype),
     Packed(packed::PackedSpec),
+    Unpack(unpack::UnpackSpec),
     AddNorm {
         width: i32,
         eps: u32,

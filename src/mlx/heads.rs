@@ -10,6 +10,7 @@ use mlx_rs::{
 use super::{
     host::{self, View},
     ops::{on_cpu, on_cuda},
+    packing::Segment,
 };
 
 type Result<T> = std::result::Result<T, Exception>;
@@ -126,46 +127,117 @@ pub fn attention(
         };
         return fast::scaled_dot_product_attention(q, k, v, scale, mode, None::<&Array>);
     }
+    let segment = Segment::plain(k.clone(), v.clone());
+    attention_on_host(q, &[segment], scale, causal, mask)
+}
+
+/// [`attention`] by the CPU's own kernel, over segments that may be packed.
+pub(super) fn attention_on_host(
+    q: &Array,
+    segments: &[Segment],
+    scale: f32,
+    causal: bool,
+    mask: Option<&Array>,
+) -> Result<Array> {
     let (heads, tokens) = (q.dim(1), q.dim(2));
-    let fits = k.shape() == [1, k.dim(1), k.dim(2), q.dim(3)]
-        && v.shape()[..3] == k.shape()[..3]
-        && k.dim(1) > 0
-        && heads % k.dim(1) == 0
-        && tokens <= k.dim(2)
-        && mask.is_none_or(|m| m.shape() == [tokens, k.dim(2)]);
+    let length: i32 = segments.iter().map(Segment::rows).sum();
+    let kv_heads = segments.first().map_or(0, |first| first.keys.dim(1));
+    let value_dim = segments.first().map_or(0, |first| first.width(1));
+    let fits = kv_heads > 0
+        && heads % kv_heads == 0
+        && tokens <= length
+        && segments.iter().all(|segment| {
+            let rows = [1, kv_heads, segment.rows()];
+            segment.keys.shape()[..3] == rows
+                && segment.values.shape()[..3] == rows
+                && [segment.width(0), segment.width(1)] == [q.dim(3), value_dim]
+        })
+        && mask.is_none_or(|m| m.shape() == [tokens, length]);
     if !fits {
+        let shapes = segments.iter().map(|s| [s.keys.shape(), s.values.shape()]);
         return Err(Exception::custom(format!(
-            "attention: queries {:?}, keys {:?} and values {:?} do not fit",
+            "attention: queries {:?} and keys and values {:?} do not fit",
             q.shape(),
-            k.shape(),
-            v.shape()
+            shapes.collect::<Vec<_>>()
         )));
     }
-    let inputs: Vec<&Array> = [q, k, v].into_iter().chain(mask).collect();
-    let shape = [1, heads, tokens, v.dim(3)];
+    let parts = segments.iter().flat_map(|s| [&s.keys, &s.values]);
+    let inputs: Vec<&Array> = std::iter::once(q).chain(parts).chain(mask).collect();
+    let packings: Vec<_> = segments.iter().map(|s| s.packing.clone()).collect();
+    let shape = [1, heads, tokens, value_dim];
     let causal = causal && mask.is_none();
     host::node(&inputs, &shape, Dtype::Float32, move |inputs, out| {
-        let [q, k, v] = [&inputs[0], &inputs[1], &inputs[2]];
-        let mask = inputs.get(3).map(|m| m.contiguous::<f32>());
+        let (q, rest) = (&inputs[0], &inputs[1..]);
+        let (rest, mask) = rest.split_at(2 * packings.len());
+        let mask = mask.first().map(|m| m.contiguous::<f32>());
         let attention = kernels::Attention {
             heads: q.dim(1),
-            kv_heads: k.dim(1),
+            kv_heads: kv_heads as usize,
             tokens: q.dim(2),
-            length: k.dim(2),
+            length: length as usize,
             key_dim: q.dim(3),
-            value_dim: v.dim(3),
+            value_dim: value_dim as usize,
             scale,
             causal,
             mask: mask.as_deref(),
         };
-        let (mut q_copy, mut k_copy, mut v_copy) = (None, None, None);
+        let mut copies: Vec<Copied> = rest.iter().map(|_| Copied::default()).collect();
+        let mut rows = copies
+            .iter_mut()
+            .zip(rest)
+            .enumerate()
+            .map(|(at, (copy, view))| {
+                let packing = packings[at / 2].as_ref().map(|packing| &*packing[at % 2]);
+                rows_of(view, packing, copy)
+            });
+        let mut segments = Vec::with_capacity(packings.len());
+        let mut length = rest.iter().step_by(2).map(|keys| keys.dim(2));
+        while let (Some(keys), Some(values), Some(length)) =
+            (rows.next(), rows.next(), length.next())
+        {
+            segments.push(kernels::Segment {
+                keys,
+                values,
+                length,
+            });
+        }
+        let mut copy = None;
         kernels::attention(
             &attention,
-            heads_of(q, &mut q_copy),
-            heads_of(k, &mut k_copy),
-            heads_of(v, &mut v_copy),
+            heads_of(q, &mut copy),
+            &segments,
             out.elements(),
         );
+    })
+}
+
+/// Rows that were not side by side, copied.
+#[derive(Default)]
+struct Copied {
+    numbers: Option<Vec<f32>>,
+    words: Option<Vec<u32>>,
+}
+
+fn rows_of<'a>(
+    view: &View<'a>,
+    packing: Option<&'a kernels::Packing>,
+    copy: &'a mut Copied,
+) -> kernels::Rows<'a> {
+    let Some(packing) = packing else {
+        return kernels::Rows::Plain(heads_of(view, &mut copy.numbers));
+    };
+    let words = packing.words();
+    let dense = view.stride(3) == 1 && (view.stride(2) == words || view.dim(2) == 1);
+    let (data, stride) = if dense {
+        (view.elements(), view.stride(1))
+    } else {
+        let copied = copy.words.insert(view.contiguous().into_owned());
+        (copied.as_slice(), view.dim(2) * words)
+    };
+    kernels::Rows::Packed(kernels::Records {
+        data,
+        stride,
+        packing,
     })
 }
 

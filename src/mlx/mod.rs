@@ -14,6 +14,7 @@ mod heads;
 mod host;
 mod leave;
 pub mod ops;
+mod packing;
 mod rows;
 
 pub use cuda::{
@@ -24,4 +25,7 @@ pub use heads::{attention, rope, rope_each};
 pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};
 pub use ops::*;
+pub use packing::{
+    Packing, Segment, Sketch, attention_over, join_segments, pack_rows, rotation, unpack_rows,
+};
 pub use rows::{Part, bytes, from_bytes, join_rows};

@@ -112,8 +112,8 @@ fn slice(part: &Part) -> Result<Array> {
 /// The bytes of an array, row-major, in this machine's order. Waits for it.
 ///
 /// # Errors
-/// When it cannot be computed or has elements of another type than f32, f16
-/// and bf16.
+/// When it cannot be computed or has elements of another type than f32, f16,
+/// bf16 and u32.
 pub fn bytes(array: &Array) -> Result<Vec<u8>> {
     fn raw<T>(slice: &[T]) -> Vec<u8> {
         // SAFETY: `T` is a plain number without padding; any byte may be read.
@@ -124,6 +124,7 @@ pub fn bytes(array: &Array) -> Result<Vec<u8>> {
         Dtype::Float32 => array.try_as_slice::<f32>().map(raw).map_err(words),
         Dtype::Float16 => array.try_as_slice::<half::f16>().map(raw).map_err(words),
         Dtype::Bfloat16 => array.try_as_slice::<half::bf16>().map(raw).map_err(words),
+        Dtype::Uint32 => array.try_as_slice::<u32>().map(raw).map_err(words),
         other => Err(Exception::custom(format!(
             "bytes of {other:?} were asked for"
         ))),
@@ -136,7 +137,7 @@ pub fn bytes(array: &Array) -> Result<Vec<u8>> {
 /// When the bytes are not as many as the shape has.
 pub fn from_bytes(bytes: &[u8], shape: &[i32], dtype: Dtype) -> Result<Array> {
     let each = match dtype {
-        Dtype::Float32 => 4,
+        Dtype::Float32 | Dtype::Uint32 => 4,
         Dtype::Float16 | Dtype::Bfloat16 => 2,
         other => return Err(Exception::custom(format!("{other:?} from bytes"))),
     };

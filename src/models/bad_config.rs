@@ -5,7 +5,7 @@ use mlx_rs::{Array, error::Exception};
 use serde_json::json;
 
 use super::{Step, inspect, random, test_folder::TestFolder};
-use crate::cache::KvStore;
+use crate::cache::{KvStore, Past};
 
 fn with_config(key: &str, value: serde_json::Value) -> String {
     let mut folder = TestFolder::new();
@@ -23,8 +23,8 @@ impl KvStore for NoPast {
         _: usize,
         keys: Array,
         values: Array,
-    ) -> Result<(Array, Array), Exception> {
-        Ok((keys, values))
+    ) -> Result<Past, Exception> {
+        Ok(Past::plain(keys, values))
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use mlx_rs::Dtype;
+
 use super::{
     Config, ModelError, ModelSpec, families, load,
     weights::{Quantisation, WeightFiles},
 };
+use crate::cache::KvLayer;
 
 /// Facts from config.json and the headers of the weight files.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +63,7 @@ pub fn inspect(folder: &Path) -> Result<ModelFacts, ModelError> {
 
 fn from_spec(spec: &ModelSpec) -> ModelFacts {
     let first = spec.layers.first().map(|layer| &layer.attention);
+    let kept = spec.kv_layers(Dtype::Float32);
     ModelFacts {
         family: spec.family.clone(),
         parameters: spec.parameters(),
@@ -70,7 +74,7 @@ fn from_spec(spec: &ModelSpec) -> ModelFacts {
         heads: first.map_or(0, |attention| attention.heads),
         kv_heads: first.map_or(0, |attention| attention.kv_heads),
         head_dim: first.map_or(0, |attention| attention.head_dim),
-        kv_numbers_per_token: spec.kv_bytes_per_token(1),
+        kv_numbers_per_token: kept.iter().map(KvLayer::numbers).sum(),
         ..empty()
     }
 }

@@ -7,7 +7,10 @@ use super::{
     blocks::{Attention, Context, Matrix, Mlp, Norm, Precision},
     step::{Input, Plan, Rows, Step},
 };
-use crate::{cache::KvStore, mlx};
+use crate::{
+    cache::{KvLayer, KvStore},
+    mlx,
+};
 
 /// Layers whose unpacked weights may be in memory at once: without waiting for
 /// them MLX would hold those of all.
@@ -85,14 +88,15 @@ impl Model {
             .sum()
     }
 
+    /// What each layer keeps of a token.
+    pub fn kv_layers(&self) -> Vec<KvLayer> {
+        self.spec.kv_layers(self.precision.activations)
+    }
+
     /// Bytes of keys and values that one token needs.
     pub fn kv_bytes_per_token(&self) -> usize {
-        let element = if self.precision.activations == Dtype::Float32 {
-            4
-        } else {
-            2
-        };
-        self.spec.kv_bytes_per_token(element)
+        let layers = self.kv_layers();
+        layers.iter().map(KvLayer::bytes).sum::<u64>() as usize
     }
 
     /// Embeddings `[T, hidden]` of token ids `[T]`, for inputs that mix text

@@ -3,7 +3,10 @@
 //! A family turns its config.json into a [`ModelSpec`]; everything after that
 //! works from the description alone and never asks for the model's name.
 
+use mlx_rs::Dtype;
+
 use super::{Config, ModelError};
+use crate::cache::{KvLayer, Packs};
 
 /// A decoder-only transformer: embedding, layers of attention and MLP with
 /// RMS norms before each, a final norm and a head.
@@ -145,10 +148,17 @@ impl AttentionSpec {
 }
 
 impl ModelSpec {
-    /// Bytes of keys and values that one token needs, `element` bytes a number.
-    pub fn kv_bytes_per_token(&self, element: usize) -> usize {
-        let width = |layer: &LayerSpec| 2 * layer.attention.kv_width() * element;
-        self.layers.iter().map(width).sum()
+    /// What each layer keeps of a token, in numbers of type `dtype`.
+    pub fn kv_layers(&self, dtype: Dtype) -> Vec<KvLayer> {
+        let layer = |layer: &LayerSpec| {
+            let attention = &layer.attention;
+            let mut kept = KvLayer::new(attention.kv_heads, attention.head_dim, dtype);
+            if attention.window.is_some() {
+                kept.packs = Packs::Plain;
+            }
+            kept
+        };
+        self.layers.iter().map(layer).collect()
     }
 
     /// Numbers in all weights, the tied head counted once.

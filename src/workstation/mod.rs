@@ -44,8 +44,9 @@ pub use crate::{
     config::{ConfigError, Overflow, Paths, Problem, Settings, nearest},
     engine::{
         ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, Histogram,
-        LoadedModel, Measures, PageStats, PrefixCounters, Priority, RejectCounters, RequestId,
-        RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals, Usage,
+        KvMode, LoadedModel, Measures, PageStats, PrefixCounters, Priority, RejectCounters,
+        RequestId, RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals,
+        Usage,
     },
     library::{Download, DownloadStatus, Downloads, Fit, ModelEntry, Origin, TemplateFacts},
     mcp::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome, Tools},
@@ -109,6 +110,8 @@ impl Workstation {
             context_limit: settings.engine.context_limit,
             memory_limit: settings.engine.memory_limit,
             prefix_cache_bytes: settings.cache.memory_limit,
+            // What the settings' table lists is known; anything else was refused.
+            kv_mode: settings.cache.kv_mode.parse().unwrap_or_default(),
             disk_cache: settings.cache.disk.then(|| DiskOptions {
                 folder: paths.kv_pages.clone(),
                 limit: settings.cache.disk_limit,

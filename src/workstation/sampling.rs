@@ -37,6 +37,8 @@ pub(super) fn request(
         ignore_eos: options.ignore_eos,
         logprobs: options.logprobs,
         special_text: false,
+        kv_mode: options.kv_mode,
+        cache_salt: options.cache_salt,
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     config::Overflow,
-    engine::{EngineError, FinishReason, Priority, Timings, TokenEvent, Usage},
+    engine::{EngineError, FinishReason, KvMode, Priority, Timings, TokenEvent, Usage},
     text::conversation::{Message, Segment, ToolSpec},
 };
 
@@ -38,6 +38,10 @@ pub struct GenerationOptions {
     pub stop_tokens: Vec<u32>,
     pub ignore_eos: bool,
     pub logprobs: Option<usize>,
+    /// How keys and values are kept; `None` is what the settings say.
+    pub kv_mode: Option<KvMode>,
+    /// Only requests with the same salt share what is cached.
+    pub cache_salt: String,
 }
 
 /// A conversation to answer.

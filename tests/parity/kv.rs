@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use maquette::cache::KvStore;
+use maquette::cache::{KvStore, Past};
 use mlx_rs::{Array, error::Exception, ops};
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ impl KvStore for GrowingKv {
         layer: usize,
         keys: Array,
         values: Array,
-    ) -> Result<(Array, Array), Exception> {
+    ) -> Result<Past, Exception> {
         let (keys, values) = match self.kept.get(&(sequence, layer)) {
             None => (keys, values),
             Some((k, v)) => (
@@ -27,6 +27,6 @@ impl KvStore for GrowingKv {
         };
         self.kept
             .insert((sequence, layer), (keys.clone(), values.clone()));
-        Ok((keys, values))
+        Ok(Past::plain(keys, values))
     }
 }

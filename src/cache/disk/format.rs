@@ -11,7 +11,7 @@
 //! | 24 | hash of the page, then of its parent, 16 bytes each |
 //! | 56 | number of tokens and of layers, `u32` each |
 //! | 64 | the tokens, `u32` each |
-//! | then | a layer: 0 if it keeps nothing, else 1 and for keys and for values the type (0 f32, 1 f16, 2 bf16) and four `u32` of shape |
+//! | then | a layer: 0 if it keeps nothing, else 1 and for keys and for values the type (0 f32, 1 f16, 2 bf16, 3 u32: packed rows) and four `u32` of shape |
 //! | then | zeros up to a multiple of 64, then the elements |
 //!
 //! Invariant: what [`decode`] returns is, but for one flaw in four thousand
@@ -22,7 +22,7 @@ use mlx_rs::Dtype;
 use crate::cache::PageHash;
 
 /// Raised with every change of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"MQKVPAGE";
 const FIXED: usize = 64;
 /// Elements begin at a multiple of this.
@@ -70,6 +70,7 @@ fn code(dtype: Dtype) -> Option<u8> {
         Dtype::Float32 => Some(0),
         Dtype::Float16 => Some(1),
         Dtype::Bfloat16 => Some(2),
+        Dtype::Uint32 => Some(3),
         _ => None,
     }
 }
@@ -79,6 +80,7 @@ fn dtype(code: u8) -> Option<(Dtype, usize)> {
         0 => Some((Dtype::Float32, 4)),
         1 => Some((Dtype::Float16, 2)),
         2 => Some((Dtype::Bfloat16, 2)),
+        3 => Some((Dtype::Uint32, 4)),
         _ => None,
     }
 }
@@ -325,7 +327,7 @@ mod tests {
             (60, 2),
             (60, 200),
             (76, 9),
-            (77, 3),
+            (77, 4),
         ] {
             let mut file = good.clone();
             file[at] = value;

@@ -108,7 +108,7 @@ pub struct ModelDisk {
     shared: Arc<Shared>,
     jobs: Sender<Job>,
     tally: Arc<Tally>,
-    owner: Arc<Owner>,
+    id: String,
 }
 
 impl Disk {
@@ -136,16 +136,13 @@ impl Disk {
         }
     }
 
-    /// The pages of the model with the name `id` whose hashes build on `root`.
-    pub fn model(&self, root: PageHash, id: &str) -> ModelDisk {
+    /// The pages of the model with the name `id`.
+    pub fn model(&self, id: &str) -> ModelDisk {
         ModelDisk {
             shared: Arc::clone(&self.shared),
             jobs: self.jobs.clone(),
             tally: Arc::clone(&self.tally),
-            owner: Arc::new(Owner {
-                key: root.to_string(),
-                id: id.to_owned(),
-            }),
+            id: id.to_owned(),
         }
     }
 
@@ -193,19 +190,24 @@ impl Disk {
 }
 
 impl ModelDisk {
-    /// Whether there is a file for the page.
-    pub fn contains(&self, hash: PageHash) -> bool {
-        self.path(hash).is_file()
+    /// Whether there is a file for the page, whose hash builds on `root`.
+    pub fn contains(&self, root: PageHash, hash: PageHash) -> bool {
+        self.path(root, hash).is_file()
     }
 
-    fn path(&self, hash: PageHash) -> PathBuf {
-        self.shared.folder.path(&self.owner.key, hash)
+    fn path(&self, root: PageHash, hash: PageHash) -> PathBuf {
+        self.shared.folder.path(&root.to_string(), hash)
     }
 
-    /// Reads the page of `tokens` after `parent`; `None` if it is not there, or
-    /// not what it should be.
-    pub fn read(&self, hash: PageHash, parent: PageHash, tokens: &[u32]) -> Option<PageContent> {
-        let path = self.path(hash);
+    /// Reads the page of `tokens` after its parent; `None` if it is not there,
+    /// or not what it should be.
+    pub fn read(
+        &self,
+        root: PageHash,
+        [hash, parent]: [PageHash; 2],
+        tokens: &[u32],
+    ) -> Option<PageContent> {
+        let path = self.path(root, hash);
         let file = match fs::read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -256,11 +258,15 @@ impl ModelDisk {
     }
 
     /// Hands a page to the writer.
-    pub fn write(&self, page: PageImage<Vec<u8>>) {
+    pub fn write(&self, root: PageHash, page: PageImage<Vec<u8>>) {
         let bytes = page.bytes();
         self.shared.queued.fetch_add(1, Relaxed);
         self.shared.queued_bytes.fetch_add(bytes, Relaxed);
-        let job = Job::Write(Arc::clone(&self.owner), page);
+        let owner = Owner {
+            key: root.to_string(),
+            id: self.id.clone(),
+        };
+        let job = Job::Write(owner, page);
         if self.jobs.send(job).is_err() {
             self.shared.queued.fetch_sub(1, Relaxed);
             self.shared.queued_bytes.fetch_sub(bytes, Relaxed);

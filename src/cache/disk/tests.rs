@@ -6,10 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use mlx_rs::Array;
+use mlx_rs::{Array, Dtype};
 
 use super::*;
-use crate::cache::{CacheOptions, KvCache, KvStore, PAGE_TOKENS, saving::Unsaved};
+use crate::cache::{
+    CacheOptions, KvCache, KvLayer, KvPolicy, KvStore, PAGE_TOKENS, saving::Unsaved,
+};
 
 const TOKEN_BYTES: u64 = 2 * 2 * 4 * 2;
 
@@ -23,24 +25,24 @@ fn disk(folder: &Path, limit: u64) -> Disk {
 fn cache(disk: &Disk, fingerprint: &str) -> KvCache {
     let options = CacheOptions {
         fingerprint: fingerprint.into(),
-        bytes_per_token: TOKEN_BYTES,
+        layers: vec![KvLayer::new(1, 2, Dtype::Float32); 2],
         limit: 4000 * TOKEN_BYTES,
         kept_limit: 2000 * TOKEN_BYTES,
     };
-    let root = options.root();
-    KvCache::new(options).with_disk(disk.model(root, "a model"))
+    KvCache::new(options).with_disk(disk.model("a model"))
 }
 
 /// Admits and computes a prompt and compares what the model sees; tokens found.
 fn live(cache: &mut KvCache, prompt: &[u32]) -> usize {
-    let cached = cache.admit(1, prompt, prompt.len()).unwrap();
+    let policy = KvPolicy::default();
+    let cached = cache.admit(1, prompt, prompt.len(), &policy).unwrap();
     let expected: Vec<f32> = prompt.iter().map(|token| *token as f32).collect();
     let new = prompt.len() - cached;
     for layer in [0, 2] {
         let rows: Vec<f32> = expected[cached..].iter().flat_map(|k| [*k, -k]).collect();
         let rows = Array::from_slice(&rows, &[1, 1, new as i32, 2]);
-        let (keys, values) = cache.update(1, layer, rows.clone(), rows).unwrap();
-        for seen in [keys, values] {
+        let past = cache.update(1, layer, rows.clone(), rows).unwrap();
+        for seen in past.numbers().unwrap() {
             let seen: Vec<f32> = seen.to_vec_exact().unwrap();
             let all: Vec<f32> = expected.iter().flat_map(|k| [*k, -k]).collect();
             assert_eq!(seen, all);
@@ -172,8 +174,8 @@ fn files_cut_short_foreign_or_of_another_version_are_counted_apart() {
     let tokens = tokens(200);
     let root = PageHash::root("m", "plain", "");
     let first = root.child(&tokens[..64]);
-    let model = disk.model(root, "a model");
-    let path = model.path(first);
+    let model = disk.model("a model");
+    let path = model.path(root, first);
     let good = if paths[0] == path {
         good
     } else {
@@ -181,7 +183,7 @@ fn files_cut_short_foreign_or_of_another_version_are_counted_apart() {
     };
     let read = |file: &[u8]| {
         fs::write(&path, file).unwrap();
-        assert!(model.read(first, root, &tokens[..64]).is_none());
+        assert!(model.read(root, [first, root], &tokens[..64]).is_none());
         assert!(!path.exists());
     };
     for cut in [0, 1, 7, 8, 63, 64, 200, good.len() / 2, good.len() - 1] {
@@ -201,15 +203,15 @@ fn files_cut_short_foreign_or_of_another_version_are_counted_apart() {
     );
     // A folder in a file's place: the system's own words.
     fs::create_dir(&path).unwrap();
-    assert!(model.read(first, root, &tokens[..64]).is_none());
+    assert!(model.read(root, [first, root], &tokens[..64]).is_none());
     assert_eq!(disk.counters().rejects.io, 1);
     fs::remove_dir(&path).unwrap();
     fs::write(&path, &good).unwrap();
-    assert!(model.read(first, root, &tokens[..64]).is_some());
+    assert!(model.read(root, [first, root], &tokens[..64]).is_some());
     // The right page after the wrong parent, or of other tokens.
-    assert!(model.read(first, first, &tokens[..64]).is_none());
+    assert!(model.read(root, [first, first], &tokens[..64]).is_none());
     fs::write(&path, &good).unwrap();
-    assert!(model.read(first, root, &tokens[1..65]).is_none());
+    assert!(model.read(root, [first, root], &tokens[1..65]).is_none());
 }
 
 #[test]

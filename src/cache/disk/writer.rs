@@ -7,7 +7,6 @@ use std::{
     collections::HashSet,
     io,
     sync::{
-        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender},
     },
@@ -31,7 +30,7 @@ pub(super) struct Owner {
 }
 
 pub(super) enum Job {
-    Write(Arc<Owner>, PageImage<Vec<u8>>),
+    Write(Owner, PageImage<Vec<u8>>),
     /// Answered when everything before it is written.
     Flush(SyncSender<()>),
 }

@@ -2,7 +2,7 @@
 //! that agrees longest.
 
 use super::{PageId, PageStore};
-use crate::cache::page::PAGE_TOKENS;
+use crate::cache::page::{PAGE_TOKENS, PageHash};
 
 /// Why a walk goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum WalkEnd {
 /// What is kept of a prompt.
 #[derive(Debug, Clone)]
 pub struct Walk {
+    /// What the pages' hashes build on.
+    pub root: PageHash,
     /// Full pages, from the first.
     pub path: Vec<PageId>,
     /// A page that agrees in its first tokens only, and in how many.
@@ -48,10 +50,10 @@ impl Walk {
 }
 
 impl PageStore {
-    /// What is kept of `prompt`; marks it as used.
-    pub fn walk(&mut self, prompt: &[u32]) -> Walk {
+    /// What is kept of `prompt` below `root`; marks it as used.
+    pub fn walk(&mut self, root: PageHash, prompt: &[u32]) -> Walk {
         let mut path = Vec::new();
-        let mut hash = self.root;
+        let mut hash = root;
         for tokens in prompt.chunks_exact(PAGE_TOKENS) {
             hash = hash.child(tokens);
             let Some(id) = self.by_hash.get(&hash) else {
@@ -60,30 +62,40 @@ impl PageStore {
             path.push(*id);
         }
         let rest = &prompt[path.len() * PAGE_TOKENS..];
-        let partial = self.closest(path.last().copied(), rest);
+        let partial = self.closest(root, path.last().copied(), rest);
         let end = match partial {
             _ if rest.is_empty() => WalkEnd::Complete,
             Some((_, tokens)) if tokens == rest.len() => WalkEnd::Complete,
             _ if self.evicted_set.contains(&hash) => WalkEnd::Evicted,
             Some((id, tokens)) if self.pages[&id].tokens.len() == tokens => WalkEnd::NoPage,
-            _ if self.children(path.last().copied()).is_empty() => WalkEnd::NoPage,
+            _ if self.children(root, path.last().copied()).is_empty() => WalkEnd::NoPage,
             _ => WalkEnd::OtherTokens,
         };
         let now = self.tick();
         for id in path.iter().chain(partial.iter().map(|(id, _)| id)) {
             self.change(*id, |page| page.used = now);
         }
-        Walk { path, partial, end }
+        Walk {
+            root,
+            path,
+            partial,
+            end,
+        }
     }
 
     /// The child of `parent` with the longest beginning in common with
     /// `tokens`, if there is any.
-    fn closest(&self, parent: Option<PageId>, tokens: &[u32]) -> Option<(PageId, usize)> {
+    fn closest(
+        &self,
+        root: PageHash,
+        parent: Option<PageId>,
+        tokens: &[u32],
+    ) -> Option<(PageId, usize)> {
         let common = |id: &PageId| {
             let own = self.pages.get(id).map_or(&[][..], |page| &page.tokens);
             own.iter().zip(tokens).take_while(|(a, b)| a == b).count()
         };
-        let children = self.children(parent).iter();
+        let children = self.children(root, parent).iter();
         children
             .map(|id| (*id, common(id)))
             .filter(|(_, common)| *common > 0)

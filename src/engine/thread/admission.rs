@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use super::Engine;
 use crate::{
-    cache::CacheError,
+    cache::{CacheError, KvPolicy},
     engine::{
         handle::Submission,
         model::Loader,
@@ -118,7 +118,9 @@ impl<L: Loader> Engine<L> {
         let prompt = &submission.request.prompt;
         let wanted = submission.request.max_tokens.unwrap_or(usize::MAX);
         let expected = (prompt.len() + wanted.min(256)).min(model.context_length);
-        let admitted = self.kv.admit(submission.id.0 as usize, prompt, expected);
+        let policy = self.policy(&submission.request);
+        let slot = submission.id.0 as usize;
+        let admitted = self.kv.admit(slot, prompt, expected, &policy);
         if matches!(admitted, Err(CacheError::Full { .. })) && !self.running.is_empty() {
             self.queue.put_back(Next::Admit(submission));
             return Admission::Later;
@@ -153,9 +155,11 @@ impl<L: Loader> Engine<L> {
 
     /// Takes a preempted sequence in again.
     pub(super) fn resume(&mut self, mut sequence: Sequence) -> Admission {
+        let policy = self.policy(&sequence.request);
+        let expected = sequence.expected();
         let admitted = self
             .kv
-            .admit(sequence.slot(), &sequence.tokens, sequence.expected());
+            .admit(sequence.slot(), &sequence.tokens, expected, &policy);
         match admitted {
             Ok(computed) => {
                 self.queue.started(sequence.request.priority);
@@ -175,8 +179,17 @@ impl<L: Loader> Engine<L> {
         Admission::Done
     }
 
+    /// How the keys and values of a request are kept.
+    fn policy(&self, request: &Request) -> KvPolicy {
+        KvPolicy {
+            mode: request.kv_mode.unwrap_or(self.kv_mode),
+            salt: request.cache_salt.clone(),
+        }
+    }
+
     pub(super) fn refusal(&self, error: &CacheError) -> EngineError {
         match error {
+            CacheError::Refused(refusal) => refusal.clone().into(),
             CacheError::Full {
                 needed,
                 used,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Engine, admission::Admission, guarded};
 use crate::{
-    cache::{CacheOptions, KvCache, Unsaved},
+    cache::{CacheOptions, KvCache, Scheme, Unsaved},
     engine::{
         handle::LoadedModel,
         model::{Loader, Resident},
@@ -151,14 +151,18 @@ impl<L: Loader> Engine<L> {
         self.prefix_before = self.prefix_before.plus(before.prefix);
         let options = CacheOptions {
             fingerprint: self.own_fingerprint(&resident),
-            bytes_per_token: resident.decoder.kv_bytes_per_token(),
+            layers: resident.decoder.kv_layers(),
             limit: room,
             kept_limit: kept,
         };
-        let root = options.root();
+        self.kv_mode = self.options.kv_mode;
+        if let Err(refusal) = Scheme::check(self.kv_mode, &options.layers) {
+            tracing::warn!(model = %resident.model.id, %refusal, "keys and values stay plain");
+            self.kv_mode = KvMode::Plain;
+        }
         let kv = KvCache::new(options);
         self.kv = match &self.disk {
-            Some(disk) => kv.with_disk(disk.model(root, &resident.model.id)),
+            Some(disk) => kv.with_disk(disk.model(&resident.model.id)),
             None => kv,
         };
         self.model.send_replace(Some(resident.model.clone()));

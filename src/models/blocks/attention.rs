@@ -150,10 +150,12 @@ impl Attention {
         let form = ([self.kv_heads, self.head_dim], qkv.dtype());
         let plan = at.plan;
         let mut rows = Vec::with_capacity(singles);
+        let mut singly = plan.sequences[..singles].iter();
+        if !singly.all(|row| at.kv.has_place(row.sequence, at.layer)) {
+            return Ok(None);
+        }
         for sequence in &plan.sequences[..singles] {
-            let Some((keys, values)) = at.kv.place(sequence.sequence, at.layer, form)? else {
-                return Ok(None);
-            };
+            let [keys, values] = at.kv.place(sequence.sequence, at.layer, form)?;
             let seen = self.window.unwrap_or(i32::MAX);
             rows.push(mlx::DecodeRow {
                 position: sequence.position,
@@ -277,22 +279,23 @@ impl Attention {
         sequence: usize,
         at: &mut Context,
     ) -> Result<Array, Exception> {
-        let (mut keys, mut values) = at.kv.update(sequence, at.layer, k, v)?;
-        let (rows, length) = (q.dim(2), keys.dim(2));
+        let past = at.kv.update(sequence, at.layer, k, v)?;
+        let rows = q.dim(2);
+        let Some(window) = self.window else {
+            return past.attend(&q, self.scale, rows > 1, None);
+        };
+        let [mut keys, mut values] = past.numbers()?;
+        let length = keys.dim(2);
+        // The first row sees back to `window - 1` tokens before itself.
+        let skip = (length - rows - (window - 1)).max(0);
+        if skip > 0 {
+            keys = tail(&keys, skip)?;
+            values = tail(&values, skip)?;
+        }
         let mut mask = None;
-        if let Some(window) = self.window {
-            // The first row sees back to `window - 1` tokens before itself.
-            let skip = (length - rows - (window - 1)).max(0);
-            if skip > 0 {
-                keys = tail(&keys, skip)?;
-                values = tail(&values, skip)?;
-            }
-            if rows > 1 && length > window {
-                mask = Some(
-                    at.plan
-                        .window_mask(rows, length - skip, window, q.dtype())?,
-                );
-            }
+        if rows > 1 && length > window {
+            let keys = length - skip;
+            mask = Some(at.plan.window_mask(rows, keys, window, q.dtype())?);
         }
         let causal = rows > 1 && mask.is_none();
         mlx::attention(&q, &keys, &values, self.scale, causal, mask.as_ref())

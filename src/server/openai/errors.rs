@@ -123,6 +123,7 @@ impl From<EngineError> for ApiError {
                 Self::request(message).code("context_length_exceeded")
             }
             EngineError::EmptyPrompt => Self::request(message).code("empty_prompt"),
+            EngineError::KvMode(_) => Self::parameter("kv_mode", message),
             EngineError::BadParameter { parameter, .. } => Self::parameter(parameter, message),
             EngineError::NoModel => {
                 Self::server(StatusCode::SERVICE_UNAVAILABLE, message).code("no_model")

@@ -12,7 +12,7 @@ use super::{
     errors::ApiError,
     fields::{Fields, wrong_type},
 };
-use crate::workstation::{GenerationOptions, Priority, SamplingOverrides};
+use crate::workstation::{GenerationOptions, KvMode, Priority, SamplingOverrides};
 
 /// OpenAI's own limit.
 const MOST_STOPS: usize = 4;
@@ -26,7 +26,7 @@ pub struct Delivery {
 }
 
 /// Members that identify, label or bill a request and change no answer.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 8] = [
     "user",
     "metadata",
     "store",
@@ -36,7 +36,6 @@ const HARMLESS: [&str; 9] = [
     "prompt_cache_retention",
     // A guess that only makes answers faster where it is used.
     "prediction",
-    "cache_salt",
 ];
 
 /// Takes the shared members, except `max_tokens` and `logprobs`, whose forms
@@ -57,7 +56,19 @@ pub fn shared(fields: &mut Fields) -> Result<GenerationOptions, ApiError> {
         stop_tokens: stop_tokens(fields)?,
         ignore_eos: fields.bool("ignore_eos")?.unwrap_or(false),
         logprobs: None,
+        kv_mode: kv_mode(fields)?,
+        cache_salt: fields.string("cache_salt")?.unwrap_or_default(),
     })
+}
+
+/// How keys and values are kept: by name, by bits, or both.
+fn kv_mode(fields: &mut Fields) -> Result<Option<KvMode>, ApiError> {
+    let bits = fields.integer("kv_bits")?;
+    // Nothing has less than no bits.
+    let bits = bits.map(|bits| u64::try_from(bits).unwrap_or(0));
+    let name = fields.string("kv_mode")?;
+    KvMode::choose(name.as_deref(), bits)
+        .map_err(|error| ApiError::parameter("kv_mode", format!("`kv_mode`: {error}.")))
 }
 
 /// A lower number goes earlier, as in vLLM; chats on the screen have -10.
@@ -205,11 +216,16 @@ mod tests {
     fn the_shared_members_are_read() {
         let mut request = fields(json!({
             "model": "guide", "temperature": 0, "top_k": -1, "seed": -3, "n": 1,
-            "priority": -5, "stop": ["a", "b"], "logit_bias": {"7": -100}, "user": "me", "metadata": {"a": "b"},
+            "priority": -5, "kv_mode": "turbo", "kv_bits": 3, "cache_salt": "me", "stop": ["a", "b"], "logit_bias": {"7": -100}, "user": "me", "metadata": {"a": "b"},
         }));
         let options = shared(&mut request).unwrap();
         assert_eq!(options.model.as_deref(), Some("guide"));
         assert_eq!(options.priority, Priority(-5));
+        assert_eq!(
+            options.kv_mode.map(|mode| mode.to_string()).as_deref(),
+            Some("turbo-3")
+        );
+        assert_eq!(options.cache_salt, "me");
         assert_eq!(options.sampling.temperature, Some(0.0));
         assert_eq!(options.sampling.top_k, Some(0));
         assert_eq!(options.sampling.seed, Some(-3i64 as u64));
@@ -232,6 +248,10 @@ mod tests {
             (json!({"priority": 101}), "priority"),
             (json!({"priority": -1000}), "priority"),
             (json!({"priority": "high"}), "priority"),
+            (json!({"kv_mode": "tiny"}), "kv_mode"),
+            (json!({"kv_bits": 5}), "kv_mode"),
+            (json!({"kv_mode": "turbo-4", "kv_bits": 8}), "kv_mode"),
+            (json!({"cache_salt": 3}), "cache_salt"),
             (json!({"stop_token_ids": [1, "x"]}), "stop_token_ids[1]"),
         ];
         for (body, name) in cases {

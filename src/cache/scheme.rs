@@ -1,0 +1,331 @@
+//! What a mode means for a model: which layers are packed, and how.
+//!
+//! First pages stay plain (early tokens draw attention from all others), and
+//! with TurboQuant so do the first and the last layers, whose errors weigh most.
+
+use std::{cell::OnceCell, rc::Rc, sync::Arc};
+
+use mlx_rs::{Array, Dtype, error::Exception};
+
+use super::{KvMode, page::PAGE_TOKENS, tail::GROWTH};
+use crate::mlx::{self, Packing, Sketch};
+
+/// Layers at each end that TurboQuant leaves plain, in models deep enough.
+const PLAIN_ENDS: usize = 2;
+/// How deep a model is for each of them.
+const DEEP: usize = 8;
+/// Seeds of everything random. Stored pages stand on them.
+const SEED: u64 = 0x4d61_7175_6574_7465;
+
+/// What a layer of a model keeps for each token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KvLayer {
+    pub heads: usize,
+    /// Numbers of a head's key and of its value.
+    pub widths: [usize; 2],
+    pub dtype: Dtype,
+    pub packs: Packs,
+}
+
+/// Whether a layer may be packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packs {
+    Yes,
+    /// It stays plain whatever the mode: it keeps little.
+    Plain,
+    /// Packing is known to ruin what it computes.
+    Refused(&'static str),
+}
+
+impl KvLayer {
+    /// A layer that may be packed.
+    pub fn new(heads: usize, width: usize, dtype: Dtype) -> Self {
+        Self {
+            heads,
+            widths: [width; 2],
+            dtype,
+            packs: Packs::Yes,
+        }
+    }
+
+    /// Numbers of a token.
+    pub fn numbers(&self) -> usize {
+        self.heads * (self.widths[0] + self.widths[1])
+    }
+
+    /// Bytes of a token.
+    pub fn bytes(&self) -> u64 {
+        let each = if self.dtype == Dtype::Float32 { 4 } else { 2 };
+        (self.numbers() * each) as u64
+    }
+}
+
+/// A mode that a model cannot take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("keys and values of this model cannot be kept as {mode}: {reason}. Use \"plain\"")]
+pub struct Refusal {
+    pub mode: KvMode,
+    pub reason: String,
+}
+
+/// How a packed layer keeps keys and values.
+#[derive(Debug, Clone)]
+pub struct LayerPacking {
+    /// Of keys and of values.
+    pub packing: [Arc<Packing>; 2],
+    /// Of what is not packed.
+    pub dtype: Dtype,
+    pub rotation: Option<Rc<Rotation>>,
+}
+
+/// A rotation of rows, and back.
+#[derive(Debug)]
+pub struct Rotation {
+    width: usize,
+    dtype: Dtype,
+    /// `[width, width]` and its transpose; made on the thread that uses them.
+    matrices: OnceCell<[Array; 2]>,
+}
+
+/// A mode, layer by layer.
+#[derive(Debug, Default)]
+pub struct Scheme {
+    layers: Vec<Option<LayerPacking>>,
+    /// Bytes of a token in plain layers, and of a token that is plain or packed
+    /// in the others.
+    plain: u64,
+    unpacked: u64,
+    packed: u64,
+}
+
+impl Scheme {
+    /// Whether a model with such layers can take the mode.
+    ///
+    /// # Errors
+    /// When it has layers that break.
+    pub fn check(mode: KvMode, layers: &[KvLayer]) -> Result<(), Refusal> {
+        let refused = layers.iter().find_map(|layer| match layer.packs {
+            Packs::Refused(reason) if mode != KvMode::Plain => Some(reason.to_owned()),
+            _ => None,
+        });
+        let narrow =
+            |layer: &KvLayer| layer.packs == Packs::Yes && layer.widths[0] != layer.widths[1];
+        let unequal = || {
+            let unequal = matches!(mode, KvMode::Turbo { .. }) && layers.iter().any(narrow);
+            unequal.then(|| "keys and values have different widths".to_owned())
+        };
+        if let Some(reason) = refused.or_else(unequal) {
+            return Err(Refusal { mode, reason });
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// As for [`Self::check`].
+    pub fn new(mode: KvMode, layers: &[KvLayer]) -> Result<Self, Refusal> {
+        Self::check(mode, layers)?;
+        let able: Vec<usize> = (0..layers.len())
+            .filter(|at| layers[*at].packs == Packs::Yes)
+            .collect();
+        let ends = match mode {
+            KvMode::Turbo { .. } => PLAIN_ENDS.min(able.len() / DEEP),
+            _ => 0,
+        };
+        let inner = able.get(ends..able.len() - ends).unwrap_or_default();
+        let mut scheme = Self::default();
+        let mut known: Vec<(KvLayer, LayerPacking)> = Vec::new();
+        for (at, layer) in layers.iter().enumerate() {
+            let packing = (inner.contains(&at))
+                .then(|| packing_like(mode, layer, &mut known))
+                .flatten();
+            match &packing {
+                None => scheme.plain += layer.bytes(),
+                Some(packing) => {
+                    let words: usize = packing.packing.iter().map(|p| p.words()).sum();
+                    scheme.unpacked += layer.bytes();
+                    scheme.packed += (layer.heads * words * 4) as u64;
+                }
+            }
+            scheme.layers.push(packing);
+        }
+        Ok(scheme)
+    }
+
+    /// How a layer is packed, if it is.
+    pub fn layer(&self, layer: usize) -> Option<&LayerPacking> {
+        self.layers.get(layer)?.as_ref()
+    }
+
+    /// Bytes of a sequence of `tokens` tokens, with the room that it grows in.
+    pub fn bytes_for(&self, tokens: usize) -> u64 {
+        let rounded = tokens.next_multiple_of(GROWTH) as u64;
+        // The first page, and the tokens that are not packed yet.
+        let unpacked = tokens.next_multiple_of(GROWTH).min(GROWTH + PAGE_TOKENS) as u64;
+        rounded * (self.plain + self.packed) + unpacked * self.unpacked
+    }
+
+    /// Bytes of a full page that is not the first.
+    pub fn page_bytes(&self) -> u64 {
+        ((self.plain + self.packed) * PAGE_TOKENS as u64).max(1)
+    }
+}
+
+/// The packing of a layer: one for all that are alike.
+fn packing_like(
+    mode: KvMode,
+    layer: &KvLayer,
+    known: &mut Vec<(KvLayer, LayerPacking)>,
+) -> Option<LayerPacking> {
+    if let Some((_, packing)) = known.iter().find(|(other, _)| other == layer) {
+        return Some(packing.clone());
+    }
+    let [keys, values] = layer.widths;
+    let packing = match mode {
+        KvMode::Plain => return None,
+        KvMode::Affine { bits } => LayerPacking {
+            packing: [keys, values].map(|width| Arc::new(Packing::affine(width, bits.into()))),
+            dtype: layer.dtype,
+            rotation: None,
+        },
+        KvMode::Turbo { bits, residual } => {
+            let sketch = residual.then(|| Sketch::new(keys, SEED ^ 1));
+            LayerPacking {
+                packing: [
+                    Arc::new(Packing::sphere(keys, bits.into(), sketch)),
+                    Arc::new(Packing::sphere(values, bits.into(), None)),
+                ],
+                dtype: layer.dtype,
+                rotation: Some(Rc::new(Rotation::new(keys, layer.dtype))),
+            }
+        }
+    };
+    known.push((layer.clone(), packing.clone()));
+    Some(packing)
+}
+
+impl Rotation {
+    fn new(width: usize, dtype: Dtype) -> Self {
+        Self {
+            width,
+            dtype,
+            matrices: OnceCell::new(),
+        }
+    }
+
+    fn matrix(&self, back: bool) -> Result<&Array, Exception> {
+        let matrices = match self.matrices.get() {
+            Some(matrices) => matrices,
+            None => {
+                let side = self.width as i32;
+                let matrix = Array::from_slice(&mlx::rotation(self.width, SEED), &[side, side]);
+                let there = matrix.as_dtype(self.dtype)?;
+                let back = matrix.t().contiguous()?.as_dtype(self.dtype)?;
+                self.matrices.get_or_init(|| [there, back])
+            }
+        };
+        Ok(&matrices[usize::from(back)])
+    }
+
+    /// Rows `[1, heads, T, width]`, rotated.
+    ///
+    /// # Errors
+    /// When they have another width.
+    pub fn rotate(&self, rows: &Array) -> Result<Array, Exception> {
+        self.multiply(rows, false)
+    }
+
+    /// The inverse of [`Self::rotate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rotate_back(&self, rows: &Array) -> Result<Array, Exception> {
+        self.multiply(rows, true)
+    }
+
+    fn multiply(&self, rows: &Array, back: bool) -> Result<Array, Exception> {
+        let flat = rows.reshape(&[-1, self.width as i32])?;
+        mlx::matmul_t(&flat, self.matrix(back)?)?.reshape(rows.shape())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(count: usize) -> Vec<KvLayer> {
+        vec![KvLayer::new(2, 64, Dtype::Float16); count]
+    }
+
+    fn packed(scheme: &Scheme) -> Vec<usize> {
+        let layers = 0..scheme.layers.len();
+        layers.filter(|at| scheme.layer(*at).is_some()).collect()
+    }
+
+    #[test]
+    fn turbo_leaves_the_ends_of_deep_models_plain() {
+        let turbo = |layers: &[KvLayer]| {
+            Scheme::new(
+                KvMode::Turbo {
+                    bits: 4,
+                    residual: false,
+                },
+                layers,
+            )
+            .unwrap()
+        };
+        assert_eq!(packed(&turbo(&layers(4))), [0, 1, 2, 3]);
+        assert_eq!(packed(&turbo(&layers(9))), (1..8).collect::<Vec<_>>());
+        assert_eq!(packed(&turbo(&layers(28))), (2..26).collect::<Vec<_>>());
+        let affine = Scheme::new(KvMode::Affine { bits: 8 }, &layers(28)).unwrap();
+        assert_eq!(packed(&affine).len(), 28);
+        let mut some = layers(4);
+        some[1].packs = Packs::Plain;
+        assert_eq!(packed(&turbo(&some)), [0, 2, 3]);
+    }
+
+    #[test]
+    fn bytes_are_those_of_codes_and_of_what_stays_plain() {
+        let plain = Scheme::new(KvMode::Plain, &layers(4)).unwrap();
+        assert_eq!(plain.bytes_for(300), 512 * 4 * 512);
+        assert_eq!(plain.page_bytes(), 64 * 4 * 512);
+        let affine = Scheme::new(KvMode::Affine { bits: 4 }, &layers(4)).unwrap();
+        // 64 numbers are eight words and one of scale and bias.
+        assert_eq!(affine.page_bytes(), 64 * 4 * (2 * 2 * 9 * 4));
+        let whole = affine.bytes_for(8192);
+        assert!(whole < plain.bytes_for(8192) / 3, "{whole}");
+    }
+
+    #[test]
+    fn layers_that_break_are_refused() {
+        let mut some = layers(3);
+        some[2].packs = Packs::Refused("its layers have sinks");
+        let error = Scheme::new(KvMode::Affine { bits: 8 }, &some).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "keys and values of this model cannot be kept as affine-8: its layers have sinks. Use \"plain\""
+        );
+        assert!(Scheme::new(KvMode::Plain, &some).is_ok());
+        some[2].packs = Packs::Yes;
+        some[2].widths = [128, 64];
+        assert!(
+            Scheme::new(
+                KvMode::Turbo {
+                    bits: 3,
+                    residual: false
+                },
+                &some
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn rotating_there_and_back_changes_nothing() {
+        let rotation = Rotation::new(64, Dtype::Float32);
+        let data: Vec<f32> = (0..2 * 3 * 64).map(|i| (i as f32 * 0.3).sin()).collect();
+        let rows = Array::from_slice(&data, &[1, 2, 3, 64]);
+        let there = rotation.rotate(&rows).unwrap();
+        let back: Vec<f32> = rotation.rotate_back(&there).unwrap().to_vec_cast().unwrap();
+        assert!(data.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+}

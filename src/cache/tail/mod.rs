@@ -1,0 +1,250 @@
+//! The keys and values of one sequence, layer by layer (`layer`), in buffers
+//! that grow (`run`).
+//!
+//! Invariant: all layers are packed as the sequence's scheme says.
+
+mod layer;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::{ops::Range, rc::Rc};
+
+use mlx_rs::{Array, error::Exception};
+
+pub use self::run::{GROWTH, RowForm};
+use self::{
+    layer::Layer,
+    run::{Run, Slice, form},
+};
+use super::{Past, content::PageContent, scheme::Scheme};
+
+/// Bytes of pages that are copied at once: few waits, little memory twice.
+const AT_ONCE: usize = 64 << 20;
+
+/// Tokens whose keys and values are computed, to make a tail of.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// The first tokens of a page.
+    Page(&'a PageContent, usize),
+    /// Tokens of another tail.
+    Tail(&'a Tail, Range<usize>),
+}
+
+impl Piece<'_> {
+    fn tokens(&self) -> usize {
+        match self {
+            Self::Page(_, tokens) => *tokens,
+            Self::Tail(_, range) => range.len(),
+        }
+    }
+
+    fn layers(&self) -> usize {
+        match self {
+            Self::Page(page, _) => page.layers.len(),
+            Self::Tail(tail, _) => tail.layers.len(),
+        }
+    }
+
+    /// What a layer keeps of the tokens; `None` if it keeps nothing.
+    fn slices(&self, layer: usize) -> Option<Vec<Slice>> {
+        Some(match self {
+            Self::Page(page, count) => {
+                let whole = Slice::whole(page.layers.get(layer)?.clone()?);
+                vec![whole.part_of(0, *count)]
+            }
+            Self::Tail(tail, range) => {
+                let layer = tail.layers.get(layer)?.as_ref()?;
+                layer.slices(range.start, range.end)
+            }
+        })
+    }
+}
+
+/// Keys and values of a sequence, layer by layer.
+#[derive(Debug, Clone, Default)]
+pub struct Tail {
+    layers: Vec<Option<Layer>>,
+    /// Capacity to begin with, so that a long prompt does not grow in steps.
+    reserve: usize,
+    scheme: Rc<Scheme>,
+}
+
+impl Tail {
+    pub fn new(reserve: usize, scheme: Rc<Scheme>) -> Self {
+        Self {
+            layers: Vec::new(),
+            reserve,
+            scheme,
+        }
+    }
+
+    pub fn scheme(&self) -> &Rc<Scheme> {
+        &self.scheme
+    }
+
+    /// Tokens that all layers have.
+    pub fn length(&self) -> usize {
+        let lengths = self.layers.iter().flatten().map(Layer::length);
+        lengths.min().unwrap_or(0)
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.layers.iter().flatten().map(Layer::bytes).sum()
+    }
+
+    /// Forgets all tokens from `length` on.
+    ///
+    /// # Errors
+    /// When packed tokens cannot be unpacked.
+    pub fn truncate(&mut self, length: usize) -> Result<(), Exception> {
+        for (at, layer) in self.layers.iter_mut().enumerate() {
+            if let Some(layer) = layer {
+                layer.truncate(length, self.scheme.layer(at), self.reserve)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for `tokens` tokens when a buffer next grows.
+    pub fn reserve(&mut self, tokens: usize) {
+        self.reserve = self.reserve.max(tokens);
+    }
+
+    /// Appends `[1, kv_heads, T, head_dim]` to a layer and gives everything
+    /// that it has. Full pages of earlier tokens are packed before, where the
+    /// layer is.
+    pub fn append(
+        &mut self,
+        layer: usize,
+        keys: &Array,
+        values: &Array,
+    ) -> Result<Past, Exception> {
+        if keys.ndim() != 4 || values.ndim() != 4 {
+            return Err(Exception::custom(format!(
+                "keys {:?} and values {:?} must have four dimensions",
+                keys.shape(),
+                values.shape()
+            )));
+        }
+        let scheme = Rc::clone(&self.scheme);
+        let packing = scheme.layer(layer);
+        let rotation = packing.and_then(|packing| packing.rotation.clone());
+        let rows = match &rotation {
+            Some(rotation) => [rotation.rotate(keys)?, rotation.rotate(values)?],
+            None => [keys.clone(), values.clone()],
+        };
+        let mut own = self.room(
+            layer,
+            rows[0].dim(2) as usize,
+            [form(&rows[0]), form(&rows[1])],
+        )?;
+        own.recent.write([&rows[0], &rows[1]])?;
+        let segments = own.segments(packing)?;
+        self.layers[layer] = Some(own);
+        Ok(Past::new(segments, rotation))
+    }
+
+    /// Whether a layer has one buffer of all its tokens.
+    pub fn is_plain(&self, layer: usize) -> bool {
+        self.scheme.layer(layer).is_none()
+    }
+
+    /// Counts one more token in a plain layer and gives its whole buffers: the
+    /// caller writes the token's key and value into them in place.
+    pub fn place(&mut self, layer: usize, like: RowForm) -> Result<[Array; 2], Exception> {
+        let mut own = self.room(layer, 1, [like, like])?;
+        own.recent.end += 1;
+        let buffers = own.recent.buffers.clone();
+        self.layers[layer] = Some(own);
+        Ok(buffers)
+    }
+
+    /// Takes a layer out, packed as far as it is to be and with room for
+    /// `count` more tokens.
+    fn room(&mut self, layer: usize, count: usize, like: [RowForm; 2]) -> Result<Layer, Exception> {
+        if self.layers.len() <= layer {
+            self.layers.resize(layer + 1, None);
+        }
+        let packing = self.scheme.layer(layer);
+        // Of packed layers only the latest tokens are here.
+        let reserve = packing.map_or(self.reserve, |_| 0);
+        let Some(mut own) = self.layers[layer].take() else {
+            let capacity = count.max(reserve).next_multiple_of(GROWTH);
+            return Run::empty(like, 0, capacity).map(Layer::new);
+        };
+        if let Some(packing) = packing {
+            own.pack(packing, self.reserve)?;
+        }
+        own.recent.make_room(count, reserve)?;
+        Ok(own)
+    }
+
+    /// A tail of all `pieces` one after the other, computed before it is
+    /// returned: a lazy copy could see later writes in place.
+    ///
+    /// # Errors
+    /// When the pieces are not of one model.
+    pub fn gather(pieces: &[Piece], reserve: usize, scheme: Rc<Scheme>) -> Result<Self, Exception> {
+        let length = pieces.iter().map(Piece::tokens).sum::<usize>();
+        let count = pieces.iter().map(Piece::layers).max().unwrap_or(0);
+        let mut layers = Vec::with_capacity(count);
+        for layer in 0..count {
+            let parts: Option<Vec<Vec<Slice>>> =
+                pieces.iter().map(|piece| piece.slices(layer)).collect();
+            let gather = |parts: Vec<Vec<Slice>>| {
+                Layer::gather(&parts.concat(), scheme.layer(layer), reserve)
+            };
+            layers.push(parts.map(gather).transpose()?);
+        }
+        let gathered = Self {
+            layers,
+            reserve,
+            scheme,
+        };
+        if gathered.length() != length {
+            return Err(Exception::custom("the pages are not of one model"));
+        }
+        mlx_rs::transforms::eval(gathered.arrays())?;
+        Ok(gathered)
+    }
+
+    /// Copies of the tokens of each range. Computed some layers at a time; a
+    /// layer that was copied is given up if `consume`.
+    pub fn cut(
+        &mut self,
+        ranges: &[Range<usize>],
+        consume: bool,
+    ) -> Result<Vec<PageContent>, Exception> {
+        let mut pages = vec![PageContent::default(); ranges.len()];
+        let (mut lazy, mut done) = (0, 0);
+        for at in 0..self.layers.len() {
+            let packing = self.scheme.layer(at);
+            for (page, range) in pages.iter_mut().zip(ranges) {
+                let layer = self.layers[at].as_ref();
+                let cut = layer.map(|layer| layer.cut(range.start, range.end, packing));
+                page.layers.push(cut.transpose()?);
+                lazy += page.layers[at]
+                    .iter()
+                    .flatten()
+                    .map(Array::nbytes)
+                    .sum::<usize>();
+            }
+            if lazy >= AT_ONCE || at + 1 == self.layers.len() {
+                let new = pages.iter().flat_map(|page| &page.layers[done..]);
+                mlx_rs::transforms::eval(new.flatten().flatten())?;
+                if consume {
+                    self.layers[done..=at].fill(None);
+                }
+                (lazy, done) = (0, at + 1);
+            }
+        }
+        Ok(pages)
+    }
+
+    /// All buffers: evaluating them computes everything appended so far.
+    pub fn arrays(&self) -> impl Iterator<Item = &Array> {
+        self.layers.iter().flatten().flat_map(Layer::arrays)
+    }
+}

@@ -61,17 +61,23 @@ impl Element for Bf16 {
 struct F16;
 impl Element for F16 {
     type Bits = u16;
-    /// Moves exponent and mantissa into place and corrects the exponent's bias
-    /// by a multiplication, which also normalises subnormals. Infinities and
-    /// NaN become large numbers: weights are checked for them when loaded.
     #[inline(always)]
     fn widen(bits: u16) -> f32 {
-        const BIAS: f32 = 5.192_297e33; // 2^112
-        let bits = u32::from(bits);
-        let sign = (bits & 0x8000) << 16;
-        let magnitude = f32::from_bits((bits & 0x7fff) << 13) * BIAS;
-        f32::from_bits(magnitude.to_bits() | sign)
+        widen(bits)
     }
+}
+
+/// An f16 as f32. Moves exponent and mantissa into place and corrects the
+/// exponent's bias by a multiplication, which also normalises subnormals.
+/// Infinities and NaN become large numbers: whoever has to tell them apart
+/// looks before.
+#[inline(always)]
+pub fn widen(bits: u16) -> f32 {
+    const BIAS: f32 = 5.192_297e33; // 2^112
+    let bits = u32::from(bits);
+    let sign = (bits & 0x8000) << 16;
+    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * BIAS;
+    f32::from_bits(magnitude.to_bits() | sign)
 }
 
 struct Rows<'a, E: Element> {

@@ -8,6 +8,8 @@ pub enum KvMode {
     /// They stay as they were computed.
     #[default]
     Plain,
+    /// As f16.
+    Half,
     /// 8 or 4 bits a number, between the least and the greatest of a group.
     Affine { bits: u8 },
     /// TurboQuant: 2 to 4 bits a number after a random rotation; with
@@ -22,8 +24,9 @@ pub struct UnknownMode(String);
 
 impl KvMode {
     /// All modes, from the most exact to the smallest.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Plain,
+        Self::Half,
         Self::Affine { bits: 8 },
         Self::Affine { bits: 4 },
         Self::turbo(4, false),
@@ -55,7 +58,7 @@ impl KvMode {
                 "turbo" => "turbo-4".to_owned(),
                 other => other.to_owned(),
             },
-            (None | Some("plain"), Some(16 | 32)) => "plain".to_owned(),
+            (None | Some("half"), Some(16)) => "half".to_owned(),
             (None, Some(bits @ (4 | 8))) => format!("affine-{bits}"),
             (None, Some(bits)) => format!("turbo-{bits}"),
             (Some(mode @ ("affine" | "turbo")), Some(bits)) => format!("{mode}-{bits}"),
@@ -80,6 +83,7 @@ impl fmt::Display for KvMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => f.write_str("plain"),
+            Self::Half => f.write_str("half"),
             Self::Affine { bits } => write!(f, "affine-{bits}"),
             Self::Turbo {
                 bits,
@@ -127,7 +131,8 @@ mod tests {
             (None, None, None),
             (None, Some(8), Some("affine-8")),
             (None, Some(3), Some("turbo-3")),
-            (None, Some(16), Some("plain")),
+            (None, Some(16), Some("half")),
+            (Some("half"), Some(16), Some("half")),
             (Some("turbo"), None, Some("turbo-4")),
             (Some("turbo"), Some(2), Some("turbo-2")),
             (Some("affine"), Some(4), Some("affine-4")),

@@ -2,6 +2,7 @@
 //!
 //! First pages stay plain (early tokens draw attention from all others), and
 //! with TurboQuant so do the first and the last layers, whose errors weigh most.
+//! Plain then means 16 bits at most.
 
 use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
@@ -133,11 +134,15 @@ impl Scheme {
         };
         let inner = able.get(ends..able.len() - ends).unwrap_or_default();
         let mut scheme = Self::default();
-        let mut known: Vec<(KvLayer, LayerPacking)> = Vec::new();
+        let mut known = Vec::new();
         for (at, layer) in layers.iter().enumerate() {
-            let packing = (inner.contains(&at))
-                .then(|| packing_like(mode, layer, &mut known))
-                .flatten();
+            let own = match inner.contains(&at) {
+                true => mode,
+                // Ends of deep models.
+                false if layer.packs == Packs::Yes => KvMode::Half,
+                false => KvMode::Plain,
+            };
+            let packing = packing_like(own, layer, &mut known);
             match &packing {
                 None => scheme.plain += layer.bytes(),
                 Some(packing) => {
@@ -174,14 +179,21 @@ impl Scheme {
 fn packing_like(
     mode: KvMode,
     layer: &KvLayer,
-    known: &mut Vec<(KvLayer, LayerPacking)>,
+    known: &mut Vec<(KvMode, KvLayer, LayerPacking)>,
 ) -> Option<LayerPacking> {
-    if let Some((_, packing)) = known.iter().find(|(other, _)| other == layer) {
+    let alike = |(m, l, _): &&(KvMode, KvLayer, LayerPacking)| *m == mode && l == layer;
+    if let Some((.., packing)) = known.iter().find(alike) {
         return Some(packing.clone());
     }
     let [keys, values] = layer.widths;
     let packing = match mode {
         KvMode::Plain => return None,
+        KvMode::Half if layer.dtype != Dtype::Float32 => return None,
+        KvMode::Half => LayerPacking {
+            packing: [keys, values].map(|width| Arc::new(Packing::half(width))),
+            dtype: layer.dtype,
+            rotation: None,
+        },
         KvMode::Affine { bits } => LayerPacking {
             packing: [keys, values].map(|width| Arc::new(Packing::affine(width, bits.into()))),
             dtype: layer.dtype,
@@ -199,7 +211,7 @@ fn packing_like(
             }
         }
     };
-    known.push((layer.clone(), packing.clone()));
+    known.push((mode, layer.clone(), packing.clone()));
     Some(packing)
 }
 

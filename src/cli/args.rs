@@ -164,8 +164,17 @@ pub struct BenchArgs {
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub runs: usize,
     /// Measure the first token of the next turn, of a branch and after a restart instead
-    #[arg(long)]
+    #[arg(long, conflicts_with = "kv_modes")]
     pub reuse: bool,
+    /// Compare the ways to keep keys and values instead: what they do to a text
+    #[arg(long)]
+    pub kv_modes: bool,
+    /// The text to compare them on, a file; the README when left out
+    #[arg(long, value_name = "FILE", requires = "kv_modes")]
+    pub text: Option<PathBuf>,
+    /// How keys and values are kept
+    #[arg(long, value_name = "MODE", value_parser = KV_MODES.to_vec())]
+    pub kv_mode: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

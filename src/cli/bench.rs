@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::{
     args::BenchArgs,
+    kv_modes,
     output::{self, CliError, note},
     reuse,
     start::{headless, load, with_workstation},
@@ -42,6 +43,11 @@ pub async fn run(args: BenchArgs) -> Result<(), CliError> {
     let folder = started.paths.cache.join("bench");
     started.settings.cache.disk = args.reuse;
     started.paths.kv_pages = folder.clone();
+    let cache = &mut started.settings.cache;
+    cache.kv_mode = args
+        .kv_mode
+        .clone()
+        .unwrap_or_else(|| cache.kv_mode.clone());
     let clear = || match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -64,6 +70,9 @@ async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliErr
              --generate-tokens.",
             model.context_length
         )));
+    }
+    if args.kv_modes {
+        return kv_modes::run(workstation, &model, args).await;
     }
     if args.reuse {
         return reuse::run(workstation, &model, args).await;

@@ -10,6 +10,7 @@ mod cache;
 mod chat;
 mod doctor;
 mod facts;
+mod kv_modes;
 mod models;
 mod output;
 mod pull;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     model::{DeviceLoader, Loader},
     outbox::CHANNEL,
+    quality::KvQuality,
     thread::Engine,
     types::*,
     validate::validate,
@@ -57,6 +58,12 @@ pub(super) enum Command {
     /// Store all pages that the disk does not have.
     Flush {
         reply: oneshot::Sender<()>,
+    },
+    /// Read a text in every way to keep keys and values.
+    CompareKv {
+        tokens: Vec<u32>,
+        generate: usize,
+        reply: oneshot::Sender<Result<Vec<KvQuality>, EngineError>>,
     },
 }
 
@@ -176,6 +183,28 @@ impl EngineHandle {
             // An error means that there is nobody left to do so.
             let _ = answer.await;
         }
+    }
+
+    /// What the model makes of `tokens`, and of a continuation by `generate`
+    /// more, in every way to keep keys and values. Nothing else runs meanwhile.
+    ///
+    /// # Errors
+    /// When no model is loaded, the text is too long for it, or a step fails.
+    pub async fn compare_kv(
+        &self,
+        tokens: Vec<u32>,
+        generate: usize,
+    ) -> Result<Vec<KvQuality>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::CompareKv {
+            tokens,
+            generate,
+            reply,
+        };
+        self.commands
+            .send(command)
+            .map_err(|_| EngineError::Stopped)?;
+        answer.await.map_err(|_| EngineError::Stopped)?
     }
 
     /// Numbers, a few times a second while something happens.

@@ -9,6 +9,7 @@ pub mod handle;
 mod measure;
 mod model;
 mod outbox;
+mod quality;
 mod queue;
 mod sampler;
 mod scheduler;
@@ -28,5 +29,6 @@ mod tests;
 
 pub use handle::{EngineHandle, LoadedModel, RequestStream};
 pub use measure::{Histogram, Measures};
+pub use quality::KvQuality;
 pub use turns::Priority;
 pub use types::*;

@@ -175,6 +175,13 @@ impl<L: Loader> Engine<L> {
                 let change = Change::Unload { reply };
                 self.queue.push(Waiting::Change(change));
             }
+            Command::CompareKv {
+                tokens,
+                generate,
+                reply,
+            } => {
+                let _ = reply.send(self.compare_kv(&tokens, generate));
+            }
             Command::Flush { reply } => {
                 self.save_all();
                 self.publish();

@@ -162,6 +162,13 @@ fn grouped(x: &Array, groups: usize) -> Result<Array> {
 }
 
 fn pack_by_mlx(rows: &Array, packing: &Packing) -> Result<Array> {
+    if packing.is_half() {
+        let halves = ops::clip(rows, (-65504.0, 65504.0))?.as_dtype(Dtype::Float16)?;
+        return pack_codes(
+            &halves.view_dtype(Dtype::Uint16)?.as_dtype(Dtype::Uint32)?,
+            16,
+        );
+    }
     let Some(codebook) = packing.codebook() else {
         return pack_affine(rows, packing);
     };
@@ -280,6 +287,9 @@ fn unpack_by_mlx(records: &Array, packing: &Packing) -> Result<Array> {
         .map_err(|_| Exception::custom("MLX split records wrongly"))?;
     let width = packing.width();
     let codes = unpack_codes(&codes, packing.bits(), width)?;
+    if packing.is_half() {
+        return codes.as_dtype(Dtype::Uint16)?.view_dtype(Dtype::Float16);
+    }
     let Some(codebook) = packing.codebook() else {
         let groups = numbers.dim(3) as usize;
         let half = |bits: Array| {
@@ -322,6 +332,7 @@ mod tests {
     fn packings(width: usize) -> Vec<Arc<Packing>> {
         let sketch = Sketch::new(width, 3);
         let all = [
+            Packing::half(width),
             Packing::affine(width, 8),
             Packing::affine(width, 4),
             Packing::affine(width, 3),

@@ -44,9 +44,9 @@ pub use crate::{
     config::{ConfigError, Overflow, Paths, Problem, Settings, nearest},
     engine::{
         ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, Histogram,
-        KvMode, LoadedModel, Measures, PageStats, PrefixCounters, Priority, RejectCounters,
-        RequestId, RunningRequest, SamplingParams, Timings, TokenEvent, TokenLogprob, Totals,
-        Usage,
+        KvMode, KvQuality, LoadedModel, Measures, PageStats, PrefixCounters, Priority,
+        RejectCounters, RequestId, RunningRequest, SamplingParams, Timings, TokenEvent,
+        TokenLogprob, Totals, Usage,
     },
     library::{Download, DownloadStatus, Downloads, Fit, ModelEntry, Origin, TemplateFacts},
     mcp::{McpError, ServerState, ServerStatus, ToolInfo, ToolOutcome, Tools},
@@ -163,6 +163,19 @@ impl Workstation {
     /// Waits until what requests have computed so far is on the disk.
     pub async fn store_cache(&self) {
         self.inner.engine.flush().await;
+    }
+
+    /// What the model in use makes of a text in every way to keep keys and
+    /// values; see [`EngineHandle::compare_kv`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn compare_kv(
+        &self,
+        tokens: Vec<u32>,
+        generate: usize,
+    ) -> Result<Vec<KvQuality>, WorkstationError> {
+        Ok(self.inner.engine.compare_kv(tokens, generate).await?)
     }
 
     /// The models on this machine, anew after every scan.

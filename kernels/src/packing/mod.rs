@@ -5,6 +5,7 @@
 //!
 //! | packing | after the codes |
 //! |---|---|
+//! | half | nothing: the codes are f16 |
 //! | affine | a word a group: scale (low half) and bias as f16; x = scale · code + bias |
 //! | sphere | the row's length, f32; x = length / √width · codebook\[code\] |
 //! | sphere with sketch | a bit a number (its sign word by word), length, length of what the codes miss |
@@ -29,7 +30,7 @@ pub use codebook::codebook;
 pub use rotation::rotation;
 pub use sketch::Sketch;
 
-use crate::simd::fma;
+use crate::{dense::widen, simd::fma};
 
 /// Rows packed or unpacked by one thread at a time.
 const ROWS_AT_ONCE: usize = 64;
@@ -44,6 +45,7 @@ pub struct Packing {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
+    Half,
     Affine {
         group: usize,
     },
@@ -54,6 +56,15 @@ enum Kind {
 }
 
 impl Packing {
+    /// Numbers as f16; beyond its range they become its greatest.
+    pub fn half(width: usize) -> Self {
+        Self {
+            width,
+            bits: 16,
+            kind: Kind::Half,
+        }
+    }
+
     /// Codes of `bits` bits (1 to 6, or 8) between the least and the greatest number
     /// of each group of 64, or of as many as divide the width.
     pub fn affine(width: usize, bits: usize) -> Self {
@@ -85,6 +96,11 @@ impl Packing {
         self.width
     }
 
+    /// Whether the codes are the numbers themselves, as f16.
+    pub fn is_half(&self) -> bool {
+        self.kind == Kind::Half
+    }
+
     /// Bits of a code.
     pub fn bits(&self) -> usize {
         self.bits
@@ -94,14 +110,14 @@ impl Packing {
     pub fn group(&self) -> Option<usize> {
         match self.kind {
             Kind::Affine { group } => Some(group),
-            Kind::Sphere { .. } => None,
+            Kind::Half | Kind::Sphere { .. } => None,
         }
     }
 
     /// What codes stand for, on a sphere of radius √width.
     pub fn codebook(&self) -> Option<&[f32]> {
         match &self.kind {
-            Kind::Affine { .. } => None,
+            Kind::Half | Kind::Affine { .. } => None,
             Kind::Sphere { codebook, .. } => Some(codebook),
         }
     }
@@ -109,7 +125,7 @@ impl Packing {
     pub fn sketch(&self) -> Option<&Sketch> {
         match &self.kind {
             Kind::Sphere { sketch, .. } => sketch.as_ref(),
-            Kind::Affine { .. } => None,
+            Kind::Half | Kind::Affine { .. } => None,
         }
     }
 
@@ -126,6 +142,7 @@ impl Packing {
     /// Words of a row's record.
     pub fn words(&self) -> usize {
         let numbers = match &self.kind {
+            Kind::Half => 0,
             Kind::Affine { group } => self.width / group,
             Kind::Sphere { sketch, .. } => 1 + usize::from(sketch.is_some()),
         };
@@ -185,6 +202,11 @@ impl Packing {
         record.fill(0);
         let (codes, rest) = record.split_at_mut(self.code_words());
         match &self.kind {
+            Kind::Half => {
+                for (at, x) in row.iter().enumerate() {
+                    self.put(codes, at, u32::from(finite(*x).to_bits()));
+                }
+            }
             Kind::Affine { group } => {
                 let groups = row.chunks_exact(*group).zip(rest).enumerate();
                 for (at, (numbers, word)) in groups {
@@ -218,7 +240,6 @@ impl Packing {
         let most = ((1u32 << self.bits) - 1) as f32;
         let least = numbers.iter().copied().fold(f32::INFINITY, f32::min);
         let greatest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let finite = |x: f32| f16::from_f32(x.clamp(-65504.0, 65504.0));
         let (bias, scale) = (finite(least), finite((greatest - least) / most));
         let inverse = match scale.to_f32() {
             0.0 => 0.0,
@@ -249,6 +270,11 @@ impl Packing {
     }
 }
 
+/// The f16 next to `x`.
+fn finite(x: f32) -> f16 {
+    f16::from_f32(x.clamp(-65504.0, 65504.0))
+}
+
 fn norm(row: &[f32]) -> f32 {
     row.iter().map(|x| x * x).sum::<f32>().sqrt()
 }
@@ -272,12 +298,25 @@ impl WithSimd for Unpack<'_> {
             5 => self.with_bits::<S, 5>(),
             6 => self.with_bits::<S, 6>(),
             8 => self.with_bits::<S, 8>(),
+            16 => self.halves(),
             bits => panic!("codes of {bits} bits are unknown"),
         }
     }
 }
 
 impl Unpack<'_> {
+    #[inline(always)]
+    fn halves(self) {
+        let records = self.records.chunks_exact(self.packing.words());
+        for (record, row) in records.zip(self.rows.chunks_exact_mut(self.packing.width)) {
+            for (pair, word) in row.chunks_mut(2).zip(record) {
+                for (x, bits) in pair.iter_mut().zip([*word as u16, (word >> 16) as u16]) {
+                    *x = widen(bits);
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     fn with_bits<S: Simd, const BITS: usize>(self) {
         let Self {
@@ -289,6 +328,7 @@ impl Unpack<'_> {
         for (record, row) in records.zip(rows.chunks_exact_mut(packing.width)) {
             let (codes, rest) = record.split_at(packing.code_words());
             match &packing.kind {
+                Kind::Half => {}
                 Kind::Affine { group } => {
                     unpack_codes::<BITS>(codes, row, |code| code as f32);
                     for (numbers, word) in row.chunks_exact_mut(*group).zip(rest) {

@@ -177,8 +177,17 @@ fn affine_codes_are_within_half_a_step() {
 }
 
 #[test]
+fn halves_keep_eleven_bits() {
+    let rows = normals(40 * 33, 3);
+    let back = there_and_back(&Packing::half(33), &rows);
+    let close = |(x, y): (&f32, &f32)| (x - y).abs() <= x.abs() * 2f32.powi(-11) + 1e-7;
+    assert!(rows.iter().zip(&back).all(close));
+}
+
+#[test]
 fn odd_rows_come_back_as_they_can() {
     for packing in [
+        Packing::half(7),
         Packing::affine(128, 4),
         Packing::sphere(128, 3, None),
         Packing::sphere(128, 4, Some(Sketch::new(128, 1))),
@@ -205,6 +214,7 @@ fn odd_rows_come_back_as_they_can() {
 #[test]
 fn records_are_as_small_as_they_should_be() {
     let bits = |packing: Packing| packing.words() as f64 * 32.0 / packing.width() as f64;
+    assert_eq!(bits(Packing::half(128)), 16.0);
     assert_eq!(bits(Packing::affine(128, 8)), 8.5);
     assert_eq!(bits(Packing::affine(128, 4)), 4.5);
     assert_eq!(bits(Packing::sphere(128, 4, None)), 4.25);

@@ -137,6 +137,7 @@ fn error(got: &Array, wanted: &Array) -> f64 {
 #[test]
 fn packed_tokens_are_close_and_small() {
     for (mode, most) in [
+        ("half", 1e-6),
         ("affine-8", 1e-4),
         ("affine-4", 0.02),
         ("turbo-4", 0.012),
@@ -167,7 +168,7 @@ fn packed_tokens_are_close_and_small() {
             }
         }
         let plain = 2 * 2 * 64 * 4 * 1024;
-        assert!(tail.bytes() < plain * 6 / 10, "{mode}: {}", tail.bytes());
+        assert!(tail.bytes() < plain * 75 / 100, "{mode}: {}", tail.bytes());
     }
 }
 

@@ -11,8 +11,10 @@ use crate::{
     engine::{
         handle::LoadedModel,
         model::{Loader, Resident},
+        quality::{self, KvQuality},
         queue::{Change, Next},
         types::*,
+        validate::validate,
         warm_up::warm_up,
     },
     mlx,
@@ -167,6 +169,21 @@ impl<L: Loader> Engine<L> {
         };
         self.model.send_replace(Some(resident.model.clone()));
         self.resident = Some(resident);
+    }
+
+    pub(super) fn compare_kv(
+        &self,
+        tokens: &[u32],
+        generate: usize,
+    ) -> Result<Vec<KvQuality>, EngineError> {
+        let resident = self.resident.as_ref().ok_or(EngineError::NoModel)?;
+        let request = Request {
+            prompt: tokens.to_vec(),
+            ..Request::default()
+        };
+        validate(&request, &resident.model)?;
+        quality::compare(&*resident.decoder, tokens, generate)
+            .map_err(|error| EngineError::Compute(error.0))
     }
 
     /// Hands all pages to the disk's writer and waits until it has written

@@ -28,7 +28,7 @@ pub fn unpack(
     let size = shape
         .iter()
         .try_fold(1i32, |size, dim| size.checked_mul(*dim));
-    let size = size.filter(|size| *size > 0 && packing.sketch().is_none())?;
+    let size = size.filter(|size| *size > 0 && packing.sketch().is_none() && !packing.is_half())?;
     let spec = UnpackSpec {
         dtype,
         bits: packing.bits(),

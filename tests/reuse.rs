@@ -37,9 +37,8 @@ fn start(folder: &Path) -> EngineHandle {
     engine
 }
 
-/// The answer's tokens and how many of the prompt's came from the cache.
-fn ask(engine: &EngineHandle, prompt: &[u32]) -> (Vec<u32>, usize) {
-    let request = Request {
+fn greedy(prompt: &[u32]) -> Request {
+    Request {
         prompt: prompt.to_vec(),
         max_tokens: Some(40),
         sampling: SamplingParams {
@@ -47,7 +46,15 @@ fn ask(engine: &EngineHandle, prompt: &[u32]) -> (Vec<u32>, usize) {
             ..SamplingParams::default()
         },
         ..Request::default()
-    };
+    }
+}
+
+/// The answer's tokens and how many of the prompt's came from the cache.
+fn ask(engine: &EngineHandle, prompt: &[u32]) -> (Vec<u32>, usize) {
+    answer(engine, greedy(prompt))
+}
+
+fn answer(engine: &EngineHandle, request: Request) -> (Vec<u32>, usize) {
     let mut stream = engine.submit(request).unwrap();
     let mut tokens = Vec::new();
     loop {
@@ -117,4 +124,77 @@ fn what_is_kept_changes_no_answer() {
         }
     }
     assert!(found > 500, "only {found} tokens came from the cache");
+}
+
+/// Packed keys and values are found in memory and on the disk as plain ones
+/// are, by requests of their own kind alone.
+#[test]
+fn packed_pages_are_reused_by_their_own_kind() {
+    let home = tempfile::tempdir().unwrap();
+    let mut engine = start(home.path());
+    let model = engine.model().borrow().clone().unwrap();
+    let words = "Say how to download a model, step by step, with every key. ".repeat(40);
+    let history = prompt(
+        &model,
+        &[(&words, "Press the keys that the help shows.")],
+        "Which?",
+    );
+    let (plain, _) = ask(&engine, &history);
+    for mode in ["half", "affine-8", "affine-4", "turbo-4", "turbo-3-qjl"] {
+        let in_mode = |prompt: &[u32]| Request {
+            kv_mode: Some(mode.parse().unwrap()),
+            ..greedy(prompt)
+        };
+        let (first, cached) = answer(&engine, in_mode(&history));
+        assert_eq!(cached, 0, "{mode}: of another kind");
+        if mode == "half" || mode == "affine-8" {
+            assert_eq!(first, plain, "{mode}");
+        }
+        let mut next = [&history[..], &first].concat();
+        next.extend(&history[..30]);
+        // Between them, another sequence goes on and the first is found as pages.
+        let (again, cached) = answer(&engine, in_mode(&history));
+        assert!(
+            cached >= history.len() - 64,
+            "{mode}: {cached} of {}",
+            history.len()
+        );
+        assert_eq!(again.len(), first.len());
+        let (turn, cached) = answer(&engine, in_mode(&next));
+        assert!(
+            cached >= history.len() - 64,
+            "{mode}: {cached} of {}",
+            history.len()
+        );
+        wait(engine.flush());
+        engine = start(home.path());
+        let (restarted, cached) = answer(&engine, in_mode(&next));
+        assert!(
+            cached >= history.len() / 64 * 64 - 64,
+            "{mode}: {cached} from the disk"
+        );
+        if mode != "turbo-3-qjl" {
+            assert_eq!(restarted, turn, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn salts_keep_prompts_apart() {
+    let engine = EngineHandle::start(EngineOptions::default());
+    let model = load(&engine);
+    let history = prompt(
+        &model,
+        &[("How?", "So.")],
+        "Why does the cache pane show two tiers?",
+    );
+    let salted = |salt: &str| Request {
+        cache_salt: salt.to_owned(),
+        ..greedy(&history)
+    };
+    let (expected, _) = answer(&engine, salted("one"));
+    for (salt, finds) in [("two", false), ("", false), ("one", true), ("two", true)] {
+        let (tokens, cached) = answer(&engine, salted(salt));
+        assert_eq!((tokens, cached > 0), (expected.clone(), finds), "{salt}");
+    }
 }

@@ -334,6 +334,26 @@ impl KvCache {
         Ok(())
     }
 
+    /// Forgets the tokens of a running sequence from `length` on: proposals that
+    /// were not accepted. Pages are of tokens that stay, and are never cut.
+    ///
+    /// # Errors
+    /// When pages were made of tokens that lie behind `length`.
+    pub fn truncate(&mut self, sequence: usize, length: usize) -> Result<(), Exception> {
+        let path = self.running.get(&sequence).map(|it| &it.holder.path[..]);
+        let last = path.unwrap_or_default().iter().enumerate().rev();
+        let sealed = last
+            .filter_map(|(at, page)| Some(at * PAGE_TOKENS + self.pages.get(*page)?.tokens.len()))
+            .next();
+        if sealed.is_some_and(|sealed| sealed > length) {
+            return Err(Exception::custom(format!(
+                "sequence {sequence} cannot be cut to {length} tokens: pages were made of {}",
+                sealed.unwrap_or(0)
+            )));
+        }
+        self.tail_of(sequence)?.truncate(length)
+    }
+
     /// Ends a running sequence. With `tokens`, those whose keys and values it
     /// has, it is kept for later prompts as far as the limit allows.
     pub fn release(&mut self, sequence: usize, tokens: Option<&[u32]>) {

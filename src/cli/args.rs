@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::KV_MODES;
+use crate::config::{EngineSettings, KV_MODES, Speculation};
 
 /// A full-screen terminal workstation for local language models.
 #[derive(Debug, Parser)]
@@ -82,6 +82,39 @@ pub struct ServeArgs {
     /// How keys and values are kept: fewer bits hold longer chats
     #[arg(long, value_name = "MODE", value_parser = KV_MODES.to_vec())]
     pub kv_mode: Option<String>,
+    #[command(flatten)]
+    pub speculation: SpeculationArgs,
+}
+
+/// Tokens that are proposed ahead of the model and checked together.
+#[derive(Debug, Default, Args)]
+pub struct SpeculationArgs {
+    /// Where proposed tokens come from: earlier text, a draft model, or both
+    #[arg(long, value_name = "KIND",
+          value_parser = clap::builder::PossibleValuesParser::new(["off", "lookup", "draft", "auto"]))]
+    pub speculation: Option<String>,
+    /// A smaller model with the same tokenizer that proposes tokens
+    #[arg(long, value_name = "PATH_OR_ID")]
+    pub draft_model: Option<String>,
+    /// Tokens proposed at once at most
+    #[arg(long, value_name = "N",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=32))]
+    pub draft_tokens: Option<usize>,
+}
+
+impl SpeculationArgs {
+    /// Sets what was given. A draft model alone means that it is to be used.
+    pub fn apply(self, engine: &mut EngineSettings) {
+        let named = self.speculation.as_deref().and_then(Speculation::named);
+        let implied = self.draft_model.is_some() && !engine.speculation.drafts();
+        engine.speculation = match named {
+            Some(named) => named,
+            None if implied => Speculation::Auto,
+            None => engine.speculation,
+        };
+        engine.draft_model = self.draft_model.or_else(|| engine.draft_model.take());
+        engine.draft_tokens = self.draft_tokens.unwrap_or(engine.draft_tokens);
+    }
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +208,12 @@ pub struct BenchArgs {
     /// How keys and values are kept
     #[arg(long, value_name = "MODE", value_parser = KV_MODES.to_vec())]
     pub kv_mode: Option<String>,
+    /// Make prompts of a passage of this many tokens, again and again
+    #[arg(long, value_name = "N", conflicts_with = "reuse",
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub passage_tokens: Option<usize>,
+    #[command(flatten)]
+    pub speculation: SpeculationArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -250,5 +289,27 @@ mod tests {
         assert!(bench(&["--config", "c.json", "--random-weights", "--bits", "7"]).is_err());
         assert!(bench(&["--config", "c.json", "--random-weights", "--bits", "4"]).is_ok());
         assert!(bench(&["--runs", "0"]).is_err());
+    }
+
+    #[test]
+    fn a_named_draft_is_used() {
+        let applied = |args: &[&str]| {
+            let args = ["maquette", "serve"].iter().chain(args);
+            let Some(Command::Serve(args)) = Cli::try_parse_from(args).unwrap().command else {
+                panic!("not the command that was given");
+            };
+            let mut engine = EngineSettings::default();
+            args.speculation.apply(&mut engine);
+            (engine.speculation, engine.draft_model.is_some())
+        };
+        assert_eq!(applied(&[]), (Speculation::Lookup, false));
+        assert_eq!(
+            applied(&["--speculation", "off"]),
+            (Speculation::Off, false)
+        );
+        assert_eq!(applied(&["--draft-model", "m"]), (Speculation::Auto, true));
+        let draft = ["--draft-model", "m", "--speculation", "draft"];
+        assert_eq!(applied(&draft), (Speculation::Draft, true));
+        assert!(Cli::try_parse_from(["maquette", "serve", "--speculation", "on"]).is_err());
     }
 }

@@ -34,11 +34,16 @@ struct Run {
     decode: f64,
     /// From submission to the first token.
     first_token: Duration,
+    /// Tokens proposed ahead of the model, and those it took.
+    proposed: usize,
+    accepted: usize,
 }
 
 /// Measures and prints.
-pub async fn run(args: BenchArgs) -> Result<(), CliError> {
+pub async fn run(mut args: BenchArgs) -> Result<(), CliError> {
     let mut started = headless(None)?;
+    let speculation = std::mem::take(&mut args.speculation);
+    speculation.apply(&mut started.settings.engine);
     // What earlier runs have stored must not count, nor stay behind.
     let folder = started.paths.cache.join("bench");
     started.settings.cache.disk = args.reuse;
@@ -114,7 +119,9 @@ async fn measure(
     let sequences = (0..args.sequences).map(async |index| {
         let length = prompt_length(args.prompt_tokens, index, args.sequences);
         let seed = number * args.sequences as u64 + index as u64;
-        let prompt = prompt(length, model.vocab_size, seed);
+        let passage = args.passage_tokens.unwrap_or(length);
+        let prompt = prompt(passage.min(length), model.vocab_size, seed);
+        let prompt = prompt.into_iter().cycle().take(length).collect();
         sequence(workstation, prompt, args.generate_tokens, begun).await
     });
     Ok(figures(&try_join_all(sequences).await?))
@@ -133,6 +140,8 @@ struct Sequence {
     generated: usize,
     first: Duration,
     last: Duration,
+    proposed: usize,
+    accepted: usize,
 }
 
 async fn sequence(
@@ -156,6 +165,8 @@ async fn sequence(
         generated: generate,
         first,
         last: first + answer.timings.decode,
+        proposed: answer.usage.proposed_tokens,
+        accepted: answer.usage.accepted_tokens,
     })
 }
 
@@ -226,6 +237,8 @@ fn figures(sequences: &[Sequence]) -> Run {
         prefill: rate(prompts, prefilled),
         decode: rate(decoded, last.saturating_sub(first)),
         first_token: first,
+        proposed: sequences.iter().map(|s| s.proposed).sum(),
+        accepted: sequences.iter().map(|s| s.accepted).sum(),
     }
 }
 
@@ -266,12 +279,16 @@ fn report(
     let prefill = median(runs.iter().map(|run| run.prefill));
     let decode = median(runs.iter().map(|run| run.decode));
     let first = median(runs.iter().map(|run| run.first_token.as_secs_f64()));
+    let proposed: usize = runs.iter().map(|run| run.proposed).sum();
+    let accepted: usize = runs.iter().map(|run| run.accepted).sum();
     if args.json {
         let each = |run: &Run| {
             json!({
                 "prefill_tokens_per_second": run.prefill,
                 "decode_tokens_per_second": run.decode,
                 "first_token_seconds": run.first_token.as_secs_f64(),
+                "proposed_tokens": run.proposed,
+                "accepted_tokens": run.accepted,
             })
         };
         return output::json(&json!({
@@ -288,6 +305,9 @@ fn report(
             "prefill_tokens_per_second": prefill,
             "decode_tokens_per_second": decode,
             "first_token_seconds": first,
+            "draft_model": model.draft,
+            "proposed_tokens": proposed,
+            "accepted_tokens": accepted,
             "peak_memory_bytes": peak,
             "runs": runs.iter().map(each).collect::<Vec<_>>(),
         }));
@@ -315,6 +335,12 @@ fn report(
         args.generate_tokens
     ))?;
     output::line(format_args!("first token  {:>10.1} ms", first * 1e3))?;
+    if proposed > 0 {
+        let part = 100.0 * accepted as f64 / proposed as f64;
+        output::line(format_args!(
+            "accepted     {part:>10.1} %         ({accepted} of {proposed} proposed tokens)"
+        ))?;
+    }
     output::line(format_args!("peak memory  {:>10}", table::bytes(peak)))?;
     if runs.len() < 3 {
         note("maquette: with fewer than 3 runs the figures are a first impression.\n");
@@ -346,10 +372,13 @@ mod tests {
             generated: 11,
             first: Duration::from_secs(first),
             last: Duration::from_secs(last),
+            proposed: 4,
+            accepted: 3,
         };
         let run = figures(&[at(1, 4), at(2, 5)]);
         assert_eq!((run.prefill, run.decode), (100.0, 5.0));
         assert_eq!(run.first_token, Duration::from_secs(1));
+        assert_eq!((run.proposed, run.accepted), (8, 6));
     }
 
     #[test]

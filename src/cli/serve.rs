@@ -27,6 +27,7 @@ pub async fn run(args: ServeArgs) -> Result<(), CliError> {
     engine.deterministic |= args.deterministic;
     let cache = &mut started.settings.cache;
     cache.kv_mode = args.kv_mode.unwrap_or_else(|| cache.kv_mode.clone());
+    args.speculation.apply(engine);
     let model = args.model;
     with_workstation(started, async |workstation| {
         tokio::select! {

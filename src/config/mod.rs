@@ -23,7 +23,7 @@ pub use paths::{Paths, huggingface_cache};
 pub use problem::{ConfigError, Problem};
 pub use settings::{
     ApiSettings, ChatSettings, EngineSettings, LibrarySettings, LogLevel, LogSettings, Overflow,
-    Settings,
+    Settings, Speculation,
 };
 pub use store::SettingsStore;
 pub use table::{KV_MODES, Kind, SettingDoc};

@@ -76,6 +76,48 @@ pub struct EngineSettings {
     pub context_limit: Option<usize>,
     /// Bytes the engine may use at most.
     pub memory_limit: Option<u64>,
+    pub speculation: Speculation,
+    /// The model that proposes tokens, where one does.
+    pub draft_model: Option<String>,
+    /// Tokens proposed at once at most.
+    pub draft_tokens: usize,
+}
+
+/// Where tokens come from that are proposed ahead of the model, to be checked
+/// several at once. Answers are the same without.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speculation {
+    /// Nothing is proposed.
+    Off,
+    /// What followed earlier in the prompt or the answer.
+    #[default]
+    Lookup,
+    /// What a smaller model would say.
+    Draft,
+    /// What followed earlier, and what a smaller model would say otherwise.
+    Auto,
+}
+
+impl Speculation {
+    /// Every kind with its name.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("off", Self::Off),
+        ("lookup", Self::Lookup),
+        ("draft", Self::Draft),
+        ("auto", Self::Auto),
+    ];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut names = Self::NAMES.iter();
+        names.find(|(it, _)| *it == name).map(|(_, kind)| *kind)
+    }
+
+    /// Whether a draft model takes part.
+    pub fn drafts(self) -> bool {
+        matches!(self, Self::Draft | Self::Auto)
+    }
 }
 
 /// What is kept of prompts and answers for those that begin alike.
@@ -164,6 +206,9 @@ impl Default for EngineSettings {
             deterministic: false,
             context_limit: None,
             memory_limit: None,
+            speculation: Speculation::default(),
+            draft_model: None,
+            draft_tokens: 8,
         }
     }
 }

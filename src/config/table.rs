@@ -146,6 +146,24 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "Memory the engine may use, in bytes or such as \"12 GB\".",
     ),
     doc(
+        "engine.speculation",
+        Kind::OneOf(&["off", "lookup", "draft", "auto"]),
+        "lookup",
+        "Where tokens come from that are proposed ahead of the model and checked together, as long as that is faster: off, what followed earlier in the text, a draft model, or both. Answers do not change.",
+    ),
+    doc(
+        "engine.draft_model",
+        Kind::Text,
+        "none",
+        "A smaller model with the same tokenizer that proposes tokens, by its id or folder.",
+    ),
+    doc(
+        "engine.draft_tokens",
+        Kind::Integer(1, 32),
+        "8",
+        "Tokens proposed at once at most; fewer where more do not pay.",
+    ),
+    doc(
         "cache.memory_limit",
         Kind::Bytes,
         "a quarter of what the model leaves, at most 2 GiB on a CPU or a Mac",

@@ -41,6 +41,8 @@ pub struct LoadedModel {
     /// `None` for a model that only continues texts.
     pub template: Option<ChatTemplate>,
     pub defaults: GenerationDefaults,
+    /// The id of the draft model that proposes tokens for it.
+    pub draft: Option<String>,
 }
 
 pub(super) enum Command {
@@ -50,6 +52,7 @@ pub(super) enum Command {
     Wake,
     Load {
         source: ModelSource,
+        draft: Option<ModelSource>,
         reply: oneshot::Sender<Result<Arc<LoadedModel>, EngineError>>,
     },
     Unload {
@@ -159,9 +162,28 @@ impl EngineHandle {
     /// # Errors
     /// When the model cannot be loaded or does not fit into memory.
     pub async fn load(&self, source: ModelSource) -> Result<Arc<LoadedModel>, EngineError> {
+        self.load_with_draft(source, None).await
+    }
+
+    /// As [`Self::load`], with a draft model for speculation. An engine whose
+    /// speculation wants none leaves it alone; one with
+    /// [`Speculation::Auto`] goes on without a draft that does not fit.
+    ///
+    /// # Errors
+    /// Also when the draft cannot be loaded or has another vocabulary.
+    pub async fn load_with_draft(
+        &self,
+        source: ModelSource,
+        draft: Option<ModelSource>,
+    ) -> Result<Arc<LoadedModel>, EngineError> {
         let (reply, answer) = oneshot::channel();
+        let command = Command::Load {
+            source,
+            draft,
+            reply,
+        };
         self.commands
-            .send(Command::Load { source, reply })
+            .send(command)
             .map_err(|_| EngineError::Stopped)?;
         answer.await.map_err(|_| EngineError::Stopped)?
     }

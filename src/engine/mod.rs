@@ -14,6 +14,7 @@ mod queue;
 mod sampler;
 mod scheduler;
 mod sequence;
+mod speculation;
 mod step;
 mod stop;
 mod thread;

@@ -21,6 +21,12 @@ pub(super) trait Decoder {
     fn forward(&self, step: &Step, kv: &mut dyn KvStore) -> Result<Array, Exception>;
     /// What each layer keeps of a token.
     fn kv_layers(&self) -> Vec<KvLayer>;
+    /// Whether the cache can take back the latest tokens of a sequence. A state
+    /// that is carried from token to token cannot: such a model's sequences
+    /// are not speculated on.
+    fn can_forget(&self) -> bool {
+        true
+    }
 }
 
 impl Decoder for Model {
@@ -122,6 +128,7 @@ impl Loader for DeviceLoader {
             tokenizer,
             template,
             defaults,
+            draft: None,
         };
         Ok(Resident {
             fingerprint: fingerprint(source, &model),

@@ -20,6 +20,7 @@ use super::{
 pub(super) enum Change {
     Load {
         source: ModelSource,
+        draft: Option<ModelSource>,
         reply: oneshot::Sender<Result<Arc<LoadedModel>, EngineError>>,
     },
     Unload {

@@ -16,7 +16,10 @@ use mlx_rs::{
     },
 };
 
-use super::types::SamplingParams;
+use super::{
+    speculation::{draft::DraftRow, verify::Verdict},
+    types::SamplingParams,
+};
 
 type Result<T> = std::result::Result<T, Exception>;
 
@@ -30,6 +33,8 @@ pub(super) struct RowSampling<'a> {
     pub history: Option<Array>,
     /// Alternatives whose log-probabilities are wanted.
     pub logprobs: Option<usize>,
+    /// What a draft has drawn for this row, to be kept if that is fair.
+    pub draft: Option<&'a DraftRow>,
 }
 
 /// Lazy results.
@@ -58,18 +63,57 @@ pub(super) fn needs_history(params: &SamplingParams) -> bool {
             || params.frequency_penalty != 0.0)
 }
 
+/// What a random number decides. Numbers for different ends are independent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Which token comes.
+    Token,
+    /// Which token a draft proposes.
+    Draft,
+    /// Whether that proposal is kept.
+    Acceptance,
+}
+
 /// The number in [0, 1) for the token at `index` of a sequence with `seed`.
 /// SplitMix64's finaliser (Steele, Lea and Flood 2014) twice, 23 bits of it, so
 /// that no rounding makes it 1.
-pub(super) fn uniform(seed: u64, index: u64) -> f32 {
+pub(super) fn uniform(seed: u64, index: u64, purpose: Purpose) -> f32 {
     let mix = |mut x: u64| {
         x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         x ^ (x >> 31)
     };
-    let bits = mix(mix(seed) ^ index.wrapping_mul(0xD605_1F0B_5B1D_8C6B)) >> 41;
+    let seed = match purpose {
+        Purpose::Token => mix(seed),
+        Purpose::Draft => mix(mix(seed) ^ 0xA076_1D64_78BD_642F),
+        Purpose::Acceptance => mix(mix(seed) ^ 0xE703_7ED1_A0B4_28DB),
+    };
+    let bits = mix(seed ^ index.wrapping_mul(0xD605_1F0B_5B1D_8C6B)) >> 41;
     bits as f32 / (1u32 << 23) as f32
+}
+
+/// Whether no chance is wanted.
+pub(super) fn is_greedy(params: &SamplingParams) -> bool {
+    params.temperature <= 0.0 || params.top_k == 1
+}
+
+/// A token `[1]` for a row of a draft's `logits [1, V]`: one that is drawn,
+/// with the probabilities `[1, V]` it was drawn from, or the likeliest.
+pub(super) fn propose(
+    logits: &Array,
+    row: &RowSampling,
+    draws: bool,
+) -> Result<(Array, Option<Array>)> {
+    let logits = adjust_rows(logits, std::slice::from_ref(row))?;
+    let kind = Kind::of(row.params, logits.dim(1));
+    if !draws || kind == Kind::Greedy {
+        return Ok((argmax_axis(&logits, -1, false)?, None));
+    }
+    let weights = weigh(kind, &logits, &[row])?;
+    let token = draw(&weights, &[row])?;
+    let probabilities = weights.divide(weights.sum_axis(-1, true)?)?;
+    Ok((token, Some(probabilities)))
 }
 
 /// Samples each row of `logits [B, V]`.
@@ -157,7 +201,7 @@ impl Kind {
     fn of(params: &SamplingParams, vocabulary: i32) -> Self {
         let top_k = Some(params.top_k).filter(|k| *k > 0 && *k < vocabulary as u32);
         match top_k {
-            _ if params.temperature <= 0.0 || params.top_k == 1 => Self::Greedy,
+            _ if is_greedy(params) => Self::Greedy,
             Some(k) => Self::TopK(k),
             None if params.top_p < 1.0 => Self::Sorted,
             None => Self::Plain,
@@ -167,15 +211,15 @@ impl Kind {
 
 /// Tokens `[B]`, u32.
 fn choose(logits: &Array, rows: &[RowSampling]) -> Result<Array> {
-    let kinds: Vec<Kind> = rows
+    let kinds: Vec<(Kind, bool)> = rows
         .iter()
-        .map(|row| Kind::of(row.params, logits.dim(1)))
+        .map(|row| (Kind::of(row.params, logits.dim(1)), row.draft.is_some()))
         .collect();
     let mut groups = kinds.clone();
     groups.sort_unstable();
     groups.dedup();
     if let [only] = groups.as_slice() {
-        return choose_kind(*only, logits, &rows.iter().collect::<Vec<_>>());
+        return choose_kind(only.0, logits, &rows.iter().collect::<Vec<_>>());
     }
     let mut order = Vec::with_capacity(rows.len());
     let mut tokens = Vec::with_capacity(groups.len());
@@ -185,7 +229,7 @@ fn choose(logits: &Array, rows: &[RowSampling]) -> Result<Array> {
             .collect();
         let part = logits.take_axis(index(&members), 0)?;
         let of_kind: Vec<&RowSampling> = members.iter().map(|r| &rows[*r as usize]).collect();
-        tokens.push(choose_kind(kind, &part, &of_kind)?);
+        tokens.push(choose_kind(kind.0, &part, &of_kind)?);
         order.extend(members);
     }
     let mut back = vec![0u32; order.len()];
@@ -195,10 +239,23 @@ fn choose(logits: &Array, rows: &[RowSampling]) -> Result<Array> {
     ops::concatenate(&tokens, 0)?.take_axis(index(&back), 0)
 }
 
+/// Rows of one kind, all of them with a draft's proposal or all without.
 fn choose_kind(kind: Kind, logits: &Array, rows: &[&RowSampling]) -> Result<Array> {
     if kind == Kind::Greedy {
         return argmax_axis(logits, -1, false);
     }
+    let weights = weigh(kind, logits, rows)?;
+    let drafts: Vec<&DraftRow> = rows.iter().filter_map(|row| row.draft).collect();
+    if drafts.is_empty() {
+        return draw(&weights, rows);
+    }
+    let verdict = Verdict::new(&weights, &drafts)?;
+    verdict.tokens(&draw(&verdict.rest, rows)?)
+}
+
+/// What each token may be drawn with, `[B, V]`, not normalised: filtered, then
+/// tempered.
+fn weigh(kind: Kind, logits: &Array, rows: &[&RowSampling]) -> Result<Array> {
     // The likeliest token's logit becomes 0.
     let logits = logits.subtract(logits.max_axis(-1, true)?)?;
     let mut threshold = column(rows, |params| params.min_p.ln());
@@ -213,8 +270,7 @@ fn choose_kind(kind: Kind, logits: &Array, rows: &[&RowSampling]) -> Result<Arra
     let kept = logits.ge(threshold)?;
     let tempered = logits.divide(column(rows, |params| params.temperature))?;
     let nothing = Array::from_f32(0.0);
-    let weights = ops::select(kept, tempered.exp()?, nothing)?;
-    draw(&weights, rows)
+    ops::select(kept, tempered.exp()?, nothing)
 }
 
 /// The smallest logit `[B, 1]` that top-k and then top-p leave of `sorted`,

@@ -51,6 +51,8 @@ pub(super) struct Candidate {
     pub alone: bool,
     /// The step it was last part of.
     pub stepped: u64,
+    /// Rows that it would like to have besides, of proposed tokens.
+    pub proposals: usize,
 }
 
 /// Rows of one sequence in a step.
@@ -59,8 +61,11 @@ pub(super) struct Share {
     /// Index among the running sequences.
     pub index: usize,
     pub rows: usize,
-    /// Whether the last row is the sequence's last token: the next is sampled.
+    /// Whether they reach the sequence's last token: the next is sampled.
     pub samples: bool,
+    /// How many of the rows, the last ones, are proposed tokens. Another token
+    /// is sampled in each.
+    pub proposals: usize,
 }
 
 /// Plans one step after the other.
@@ -113,6 +118,9 @@ impl Scheduler {
             decoding.truncate(self.budget.step);
         }
         let mut shares: Vec<Share> = decoding.iter().map(|decode| share(decode, 1)).collect();
+        if reading.is_empty() {
+            self.add_proposals(&decoding, &mut shares);
+        }
         reading.sort_by_key(|candidate| self.place(candidate));
         let mut left = self.budget.prefill.min(self.budget.step - shares.len());
         let mut served = Vec::new();
@@ -128,6 +136,18 @@ impl Scheduler {
         let wanted = reading.iter().map(|candidate| candidate.priority);
         self.turns.note(wanted, served);
         shares
+    }
+
+    /// Rows of proposals as far as the step has room, behind the single rows.
+    /// Prompts go first: a step with a prompt in it has none.
+    fn add_proposals(&self, decoding: &[&Candidate], shares: &mut [Share]) {
+        let mut left = self.budget.step - shares.len();
+        for (candidate, share) in decoding.iter().zip(shares.iter_mut()) {
+            share.proposals = candidate.proposals.min(left);
+            share.rows += share.proposals;
+            left -= share.proposals;
+        }
+        shares.sort_by_key(|share| share.proposals > 0);
     }
 
     /// One sequence: those that decode take turns, and when each has had a row
@@ -161,6 +181,7 @@ fn share(candidate: &Candidate, most: usize) -> Share {
         index: candidate.index,
         rows,
         samples: rows == candidate.remaining,
+        proposals: 0,
     }
 }
 

@@ -14,6 +14,7 @@ fn candidate(index: usize, remaining: usize) -> Candidate {
         prompt: if remaining > 1 { remaining } else { 0 },
         alone: false,
         stepped: 0,
+        proposals: 0,
     }
 }
 
@@ -40,6 +41,28 @@ fn decode_rows_first_then_prompts_as_they_came() {
     // The step's budget counts both.
     let shares = scheduler(50, 64).plan(&ready);
     assert_eq!(rows(&shares), [(1, 1), (3, 1), (0, 40), (2, 8)]);
+}
+
+#[test]
+fn proposals_come_last_and_not_beside_a_prompt() {
+    let proposing = |index, proposals| Candidate {
+        proposals,
+        ..candidate(index, 1)
+    };
+    let ready = [proposing(0, 4), candidate(1, 1), proposing(2, 4)];
+    let plan = |step, ready: &[Candidate]| {
+        let shares = scheduler(step, 64).plan(ready);
+        let proposals: Vec<usize> = shares.iter().map(|it| it.proposals).collect();
+        (rows(&shares), proposals)
+    };
+    let whole = (vec![(1, 1), (0, 5), (2, 5)], vec![0, 4, 4]);
+    assert_eq!(plan(100, &ready), whole);
+    // The step's budget counts them, behind everybody's own row.
+    let short = (vec![(1, 1), (0, 5), (2, 2)], vec![0, 4, 1]);
+    assert_eq!(plan(8, &ready), short);
+    let [first, second, _] = ready;
+    let beside = (vec![(0, 1), (1, 1), (3, 9)], vec![0, 0, 0]);
+    assert_eq!(plan(100, &[first, second, candidate(3, 9)]), beside);
 }
 
 #[test]

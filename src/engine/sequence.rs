@@ -9,6 +9,7 @@ use super::{
     outbox::Outbox,
     sampler::needs_history,
     scheduler::Candidate,
+    speculation::state::{Speculation as Speculating, Verified},
     stop::StopMatcher,
     types::*,
 };
@@ -25,7 +26,8 @@ pub(super) struct ReadToken {
 
 /// There are no phases: a sequence has tokens, and some of them are computed.
 /// Invariant: `computed` counts tokens whose keys and values are written or on
-/// their way in a step that was launched.
+/// their way in a step that was launched. Proposals are no tokens: while some
+/// of them are on their way there is nothing left to compute.
 pub(super) struct Sequence {
     pub id: RequestId,
     pub request: Request,
@@ -41,6 +43,8 @@ pub(super) struct Sequence {
     /// The step it was last part of.
     pub stepped: u64,
     pub seed: u64,
+    /// What is proposed ahead of the model.
+    pub speculating: Speculating,
     /// The most tokens to generate.
     limit: usize,
     generated: usize,
@@ -53,7 +57,8 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    pub fn new(submission: Submission, model: &LoadedModel) -> Self {
+    /// A sequence that has computed nothing.
+    pub fn new(submission: Submission, model: &LoadedModel, speculation: Speculation) -> Self {
         let Submission {
             id,
             request,
@@ -77,6 +82,7 @@ impl Sequence {
             alone: false,
             stepped: 0,
             seed: request.sampling.seed.unwrap_or_else(fresh_seed),
+            speculating: Speculating::new(speculation, model.draft.is_some()),
             limit: request.max_tokens.map_or(room, |max| max.min(room)),
             generated: 0,
             detokenizer,
@@ -111,7 +117,28 @@ impl Sequence {
     /// Whether the next step may have rows of it.
     pub fn is_ready(&self) -> bool {
         let planned = self.generated + usize::from(self.lazy.is_some());
-        !self.outbox.is_paused() && planned < self.limit && self.remaining() > 0
+        let waits = self.lazy.is_some() && self.speculating.intent.is_some();
+        !self.outbox.is_paused() && planned < self.limit && self.remaining() > 0 && !waits
+    }
+
+    /// Whether its prompt is computed and it may propose tokens.
+    pub fn decodes(&self) -> bool {
+        self.generated > 0 && self.remaining() <= 1
+    }
+
+    /// Proposals that it can use at most: one token comes in any case.
+    pub fn most_proposals(&self) -> usize {
+        self.limit.saturating_sub(self.generated + 1)
+    }
+
+    /// How many of the tokens wanted of it are proposals, and the rest known.
+    pub fn proposals(&self) -> usize {
+        match self.speculating.intent {
+            Some(intent) if self.lazy.is_none() && self.remaining() == 1 => {
+                intent.count.min(self.most_proposals())
+            }
+            _ => 0,
+        }
     }
 
     /// What a plan has to know of it, if the next step may have rows of it.
@@ -124,6 +151,7 @@ impl Sequence {
             prompt: self.prompt_tokens().saturating_sub(self.computed),
             alone: self.alone,
             stepped: self.stepped,
+            proposals: self.proposals(),
         })
     }
 
@@ -181,6 +209,14 @@ impl Sequence {
     pub fn reset(&mut self) {
         self.computed = 0;
         self.lazy = None;
+        self.speculating.intent = None;
+    }
+
+    /// The last `new` of its tokens have come, some of them as proposed.
+    pub fn learn(&mut self, new: usize, verified: Option<Verified>) {
+        if self.speculating.is_on() {
+            self.speculating.learn(&self.tokens, new, verified);
+        }
     }
 
     /// Takes the next token and tells the reader; the reason if that was the
@@ -247,6 +283,8 @@ impl Sequence {
             first_token_ms = millis(finish.timings.first_token),
             decode_ms = millis(finish.timings.decode),
             tokens_per_second = finish.timings.decode_rate(self.generated).round(),
+            proposed_tokens = finish.usage.proposed_tokens,
+            accepted_tokens = finish.usage.accepted_tokens,
             "request finished"
         );
         self.outbox.send(Event::Finished(finish));
@@ -262,6 +300,8 @@ impl Sequence {
             prompt_tokens: self.prompt_tokens(),
             cached_tokens: self.cached,
             completion_tokens: self.generated,
+            proposed_tokens: self.speculating.proposed,
+            accepted_tokens: self.speculating.accepted,
         }
     }
 

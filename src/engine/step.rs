@@ -1,7 +1,8 @@
 //! One step on the device: launched without waiting, read later.
 //!
 //! While a step is in flight the next one is built from its lazy tokens, so
-//! the device never waits for the host. Panics and errors of anything below
+//! the device never waits for the host. Proposed tokens are rows behind a
+//! sequence's own, each with a token sampled after it. Panics and errors of anything below
 //! come out as a [`StepError`].
 
 use std::{
@@ -12,15 +13,18 @@ use std::{
 use mlx_rs::{
     Array, Dtype,
     error::Exception,
-    ops,
     transforms::{async_eval, eval},
 };
 
+mod pieces;
+
+use self::pieces::{Pieces, ids};
 use super::{
     model::Decoder,
-    sampler::{self, RowSampling, Sampled},
+    sampler::{self, Purpose, RowSampling, Sampled},
     scheduler::Share,
     sequence::{ReadToken, Sequence},
+    speculation::{draft::Drafted, gain::Source, verify},
     types::RequestId,
 };
 use crate::{
@@ -60,21 +64,73 @@ fn words(panic: &(dyn Any + Send)) -> String {
 pub(super) struct Part {
     pub id: RequestId,
     pub rows: usize,
-    /// Tokens of the sequence that are computed when the step is done.
+    /// Tokens of the sequence that are computed when the step is done, without
+    /// proposals.
     pub computed: usize,
-    /// Its row among the sampled tokens.
+    /// Its row among the sampled tokens, the first one if there are proposals.
     pub sampled: Option<usize>,
     /// Whether the rows are of the prompt.
     pub prefill: bool,
+    /// How many of the rows are proposed tokens, and where they come from.
+    pub proposals: usize,
+    pub source: Source,
+}
+
+/// What is proposed to a sequence in a step.
+#[derive(Debug)]
+pub(super) enum Proposals {
+    None,
+    LookedUp(Vec<u32>),
+    Drafted(Drafted),
+}
+
+impl Proposals {
+    fn source(&self) -> Source {
+        match self {
+            Self::Drafted(_) => Source::Draft,
+            Self::None | Self::LookedUp(_) => Source::Lookup,
+        }
+    }
+
+    /// Adds the first `count` of them.
+    fn add(&self, count: usize, pieces: &mut Pieces) -> Result<(), StepError> {
+        match self {
+            _ if count == 0 => {}
+            Self::None => {}
+            Self::LookedUp(tokens) => pieces.known(&tokens[..count]),
+            Self::Drafted(drafted) if drafted.tokens.size() == count => {
+                pieces.drafted(drafted.tokens.clone());
+            }
+            Self::Drafted(drafted) => {
+                let mut parts = drafted.tokens.split_at_indices(&[count as i32], 0)?;
+                pieces.drafted(parts.swap_remove(0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for them.
+    fn read(&self) -> Result<Vec<u32>, StepError> {
+        match self {
+            Self::None => Ok(Vec::new()),
+            Self::LookedUp(tokens) => Ok(tokens.clone()),
+            Self::Drafted(drafted) => vector(&drafted.tokens),
+        }
+    }
 }
 
 /// A step that was launched.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub parts: Vec<Part>,
-    /// Sum of each part's logits `[parts]`: not finite if any of them is not.
+    /// By part.
+    proposals: Vec<Proposals>,
+    /// Sum of the logits of each row that has some: not finite if any of them
+    /// is not.
     sums: Array,
     sampled: Option<Sampled>,
+    /// Whether it was launched before the step before was read.
+    pub ahead: bool,
 }
 
 /// What a part of a step has computed.
@@ -82,20 +138,24 @@ pub(super) struct Flight {
 pub(super) struct Outcome {
     pub part: Part,
     pub finite: bool,
-    pub token: Option<ReadToken>,
+    /// What comes next, if anything was sampled: the proposals that were
+    /// accepted and one token more.
+    pub tokens: Vec<ReadToken>,
 }
 
-/// Builds and launches a step. The sequences are not changed.
+/// Builds and launches a step; `proposals` are those of each share. The
+/// sequences are not changed.
 pub(super) fn launch(
     decoder: &dyn Decoder,
     kv: &mut KvCache,
     running: &[Sequence],
     shares: &[Share],
+    proposals: Vec<Proposals>,
     before: Option<&Flight>,
 ) -> Result<Flight, StepError> {
     guarded(|| {
         let step = Step {
-            input: Input::Tokens(input(running, shares, before)?),
+            input: Input::Tokens(input(running, shares, &proposals, before)?),
             sequences: shares
                 .iter()
                 .map(|share| SequenceRows {
@@ -104,146 +164,127 @@ pub(super) fn launch(
                     position: running[share.index].computed as i32,
                 })
                 .collect(),
-            logits: Rows::Last,
+            logits: wanted_logits(shares),
         };
         let logits = decoder.forward(&step, kv)?.as_dtype(Dtype::Float32)?;
         let sums = logits.sum_axis(-1, false)?;
-        let sampled = sample(&logits, running, shares, before)?;
+        let sampled = sample(&logits, running, shares, &proposals, before)?;
         let flight = Flight {
-            parts: parts(running, shares),
+            parts: parts(running, shares, &proposals),
+            proposals,
             sums,
             sampled,
+            ahead: before.is_some(),
         };
         async_eval(flight.arrays())?;
         Ok(flight)
     })
 }
 
-fn parts(running: &[Sequence], shares: &[Share]) -> Vec<Part> {
-    let mut samples = 0..;
-    let part = |share: &Share| {
+/// The rows before proposals and those of proposals; else every last row.
+fn wanted_logits(shares: &[Share]) -> Rows {
+    if shares.iter().all(|share| share.proposals == 0) {
+        return Rows::Last;
+    }
+    let mut end = 0;
+    let rows = shares.iter().flat_map(|share| {
+        end += share.rows as u32;
+        end - 1 - share.proposals as u32..end
+    });
+    Rows::Only(rows.collect())
+}
+
+fn parts(running: &[Sequence], shares: &[Share], proposals: &[Proposals]) -> Vec<Part> {
+    let mut samples = 0;
+    let part = |(share, proposals): (&Share, &Proposals)| {
         let sequence = &running[share.index];
-        let computed = sequence.computed + share.rows;
+        let computed = sequence.computed + share.rows - share.proposals;
+        let first = samples;
+        samples += usize::from(share.samples) * (1 + share.proposals);
         Part {
             id: sequence.id,
             rows: share.rows,
             computed,
-            sampled: share.samples.then(|| samples.next()).flatten(),
+            sampled: share.samples.then_some(first),
             prefill: computed <= sequence.prompt_tokens(),
+            proposals: share.proposals,
+            source: proposals.source(),
         }
     };
-    shares.iter().map(part).collect()
+    shares.iter().zip(proposals).map(part).collect()
 }
 
-/// Token ids `[T]` of all rows: known ones, and lazy ones of the step before.
+/// Token ids `[T]` of all rows: known ones, lazy ones of the step before, and
+/// proposals.
 fn input(
     running: &[Sequence],
     shares: &[Share],
+    proposals: &[Proposals],
     before: Option<&Flight>,
 ) -> Result<Array, StepError> {
     let mut pieces = Pieces::default();
-    for share in shares {
+    for (share, proposals) in shares.iter().zip(proposals) {
         let sequence = &running[share.index];
+        let own = share.rows - share.proposals;
         match sequence.lazy {
             Some(row) => pieces.lazy(row),
-            None => pieces.known(&sequence.tokens[sequence.computed..][..share.rows]),
+            None => pieces.known(&sequence.tokens[sequence.computed..][..own]),
         }
+        proposals.add(share.proposals, &mut pieces)?;
     }
     pieces.join(before.and_then(|flight| flight.sampled.as_ref()))
-}
-
-/// Runs of tokens that are known, and of rows whose tokens are not.
-#[derive(Default)]
-struct Pieces {
-    runs: Vec<Run>,
-}
-
-enum Run {
-    Known(Vec<u32>),
-    Lazy(Vec<u32>),
-}
-
-impl Pieces {
-    fn known(&mut self, tokens: &[u32]) {
-        match self.runs.last_mut() {
-            Some(Run::Known(run)) => run.extend_from_slice(tokens),
-            _ => self.runs.push(Run::Known(tokens.to_vec())),
-        }
-    }
-
-    fn lazy(&mut self, row: usize) {
-        match self.runs.last_mut() {
-            Some(Run::Lazy(rows)) => rows.push(row as u32),
-            _ => self.runs.push(Run::Lazy(vec![row as u32])),
-        }
-    }
-
-    fn join(self, before: Option<&Sampled>) -> Result<Array, StepError> {
-        let whole = |rows: &[u32], tokens: &Array| {
-            rows.len() == tokens.size() && rows.iter().zip(0..).all(|(a, b)| *a == b)
-        };
-        let arrays: Result<Vec<Array>, StepError> = self
-            .runs
-            .into_iter()
-            .map(|run| match (run, before) {
-                (Run::Known(tokens), _) => Ok(ids(&tokens)),
-                (Run::Lazy(rows), Some(before)) if whole(&rows, &before.tokens) => {
-                    Ok(before.tokens.clone())
-                }
-                (Run::Lazy(rows), Some(before)) => Ok(before.tokens.take_axis(ids(&rows), 0)?),
-                (Run::Lazy(_), None) => Err(StepError(
-                    "a token of no step in flight was asked for".to_owned(),
-                )),
-            })
-            .collect();
-        match arrays?.as_slice() {
-            [only] => Ok(only.clone()),
-            many => Ok(ops::concatenate(many, 0)?),
-        }
-    }
-}
-
-fn ids(tokens: &[u32]) -> Array {
-    Array::from_slice(tokens, &[tokens.len() as i32])
 }
 
 fn sample(
     logits: &Array,
     running: &[Sequence],
     shares: &[Share],
+    proposals: &[Proposals],
     before: Option<&Flight>,
 ) -> Result<Option<Sampled>, StepError> {
-    let wanted: Vec<u32> = (0..shares.len())
-        .filter(|i| shares[*i].samples)
-        .map(|i| i as u32)
-        .collect();
+    let (mut wanted, mut rows, mut row) = (Vec::new(), Vec::new(), 0);
+    for (share, proposals) in shares.iter().zip(proposals) {
+        let sequence = &running[share.index];
+        let index = sequence.generated() + usize::from(sequence.lazy.is_some());
+        for nth in 0..=share.proposals {
+            if share.samples {
+                wanted.push(row);
+                rows.push(RowSampling {
+                    params: &sequence.request.sampling,
+                    uniform: sampler::uniform(sequence.seed, (index + nth) as u64, Purpose::Token),
+                    history: history(sequence, proposals, nth, before)?,
+                    logprobs: sequence.request.logprobs,
+                    draft: match proposals {
+                        Proposals::Drafted(drafted) if nth < share.proposals => {
+                            drafted.rows.get(nth)
+                        }
+                        _ => None,
+                    },
+                });
+            }
+            row += 1;
+        }
+    }
     if wanted.is_empty() {
         return Ok(None);
     }
-    let mut rows = Vec::with_capacity(wanted.len());
-    for at in &wanted {
-        let sequence = &running[shares[*at as usize].index];
-        let lazy = usize::from(sequence.lazy.is_some());
-        let index = (sequence.generated() + lazy) as u64;
-        rows.push(RowSampling {
-            params: &sequence.request.sampling,
-            uniform: sampler::uniform(sequence.seed, index),
-            history: history(sequence, before)?,
-            logprobs: sequence.request.logprobs,
-        });
-    }
-    let sampled = if wanted.len() == shares.len() {
-        sampler::sample(logits, &rows)?
-    } else {
-        sampler::sample(&logits.take_axis(ids(&wanted), 0)?, &rows)?
+    let sampled = match wanted.len() == row as usize {
+        true => sampler::sample(logits, &rows)?,
+        false => sampler::sample(&logits.take_axis(ids(&wanted), 0)?, &rows)?,
     };
     Ok(Some(sampled))
 }
 
-/// The latest tokens, the one in flight included.
-fn history(sequence: &Sequence, before: Option<&Flight>) -> Result<Option<Array>, StepError> {
+/// The latest tokens, the one in flight and the first `proposed` proposals
+/// included.
+fn history(
+    sequence: &Sequence,
+    proposals: &Proposals,
+    proposed: usize,
+    before: Option<&Flight>,
+) -> Result<Option<Array>, StepError> {
     let lazy = usize::from(sequence.lazy.is_some());
-    let Some(known) = sequence.history(lazy) else {
+    let Some(known) = sequence.history(lazy + proposed) else {
         return Ok(None);
     };
     let mut pieces = Pieces::default();
@@ -253,8 +294,15 @@ fn history(sequence: &Sequence, before: Option<&Flight>) -> Result<Option<Array>
     if let Some(row) = sequence.lazy {
         pieces.lazy(row);
     }
+    proposals.add(proposed, &mut pieces)?;
     let sampled = before.and_then(|flight| flight.sampled.as_ref());
-    pieces.join(sampled).map(Some)
+    let tokens = pieces.join(sampled)?;
+    // More proposals than the penalties look back on.
+    let context = sequence.request.sampling.penalty_context;
+    match tokens.size().checked_sub(context) {
+        None | Some(0) => Ok(Some(tokens)),
+        Some(older) => Ok(tokens.split_at_indices(&[older as i32], 0)?.pop()),
+    }
 }
 
 impl Flight {
@@ -271,6 +319,14 @@ impl Flight {
                 arrays.extend([&row.chosen, &row.tokens, &row.values]);
             }
         }
+        arrays.extend(
+            self.proposals
+                .iter()
+                .filter_map(|proposals| match proposals {
+                    Proposals::Drafted(drafted) => Some(&drafted.tokens),
+                    Proposals::None | Proposals::LookedUp(_) => None,
+                }),
+        );
         arrays
     }
 
@@ -284,16 +340,24 @@ impl Flight {
                 None => Vec::new(),
             };
             let mut outcomes = Vec::with_capacity(self.parts.len());
-            for (part, sum) in self.parts.iter().zip(sums) {
-                let token = match part.sampled {
-                    Some(row) => Some(self.read_token(row, &tokens)?),
-                    None => None,
-                };
-                outcomes.push(Outcome {
+            let mut row = 0;
+            for (part, proposals) in self.parts.iter().zip(&self.proposals) {
+                let rows = 1 + part.proposals;
+                let mut outcome = Outcome {
                     part: *part,
-                    finite: sum.is_finite(),
-                    token,
-                });
+                    finite: true,
+                    tokens: Vec::new(),
+                };
+                let mut used = rows;
+                if let Some(first) = part.sampled {
+                    used = verify::kept(&tokens[first..first + rows], &proposals.read()?);
+                    for row in first..first + used {
+                        outcome.tokens.push(self.read_token(row, &tokens)?);
+                    }
+                }
+                outcome.finite = sums[row..row + used].iter().all(|sum| sum.is_finite());
+                row += rows;
+                outcomes.push(outcome);
             }
             Ok(outcomes)
         })

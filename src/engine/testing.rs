@@ -17,13 +17,14 @@ use super::{
 };
 use crate::{
     cache::{KvLayer, KvStore},
-    models::{Input, Step},
-    text::testing::byte_level,
+    models::{Input, Rows, Step},
+    text::{Tokenizer, testing::byte_level},
 };
 
 pub(super) const VOCABULARY: usize = 262;
 
-/// How the fake model behaves; prompts of certain lengths provoke faults.
+/// How the fake model behaves; loaded as "another" it computes otherwise, as
+/// "faulty" single rows fail, as "foreign" its tokens are others. Prompts of certain lengths provoke faults.
 #[derive(Debug, Clone)]
 pub(super) struct Fake {
     /// The token after some tokens is 7 times their sum, plus 3; otherwise it
@@ -39,6 +40,8 @@ pub(super) struct Fake {
     pub error_rows: Option<usize>,
     pub nan_rows: Option<usize>,
     pub load_error: bool,
+    /// Cannot take tokens back.
+    pub remembers: bool,
     /// Rows computed so far, and the most sequences in a step.
     pub rows: Arc<AtomicUsize>,
     pub widest: Arc<AtomicUsize>,
@@ -56,6 +59,7 @@ impl Default for Fake {
             error_rows: None,
             nan_rows: None,
             load_error: false,
+            remembers: false,
             rows: Arc::default(),
             widest: Arc::default(),
         }
@@ -76,9 +80,22 @@ impl Fake {
         tokens.split_off(prompt.len())
     }
 
-    /// Logits `[1, V]` from the keys `[1, 1, L, 1]` of a sequence, which are
-    /// its tokens.
-    fn logits(&self, keys: &Array) -> Result<Array, Exception> {
+    /// Logits `[rows, V]` of the last rows of a sequence, from its keys
+    /// `[1, 1, L, 1]`, which are its tokens.
+    fn logits(&self, keys: &Array, rows: usize) -> Result<Array, Exception> {
+        let length = keys.dim(2);
+        let each: Result<Vec<Array>, Exception> = (0..rows as i32)
+            .rev()
+            .map(|later| match later {
+                0 => self.last_logits(keys),
+                _ => self.last_logits(&keys.split_at_indices(&[length - later], 2)?[0]),
+            })
+            .collect();
+        ops::concatenate(&each?, 0)
+    }
+
+    /// Logits `[1, V]` after all keys.
+    fn last_logits(&self, keys: &Array) -> Result<Array, Exception> {
         let number = |value: f32| Array::from_f32(value);
         let next = if self.sums {
             let sum = keys.sum(false)?.multiply(number(7.0))?.add(number(3.0))?;
@@ -123,13 +140,32 @@ impl Decoder for Fake {
             if Some(rows) == self.error_rows {
                 return Err(Exception::custom(format!("a part of {rows} rows")));
             }
-            let row = self.logits(&keys)?;
+            let wanted = match &step.logits {
+                Rows::None => 0,
+                Rows::Last => 1,
+                Rows::All => rows,
+                Rows::Only(all) => {
+                    let own = from - rows as u32..from;
+                    all.iter().filter(|row| own.contains(row)).count()
+                }
+            };
+            if wanted == 0 {
+                continue;
+            }
+            let row = self.logits(&keys, wanted)?;
             logits.push(match Some(rows) == self.nan_rows {
                 true => row.multiply(Array::from_f32(f32::NAN))?,
                 false => row,
             });
         }
-        ops::concatenate(&logits, 0)
+        match logits.is_empty() {
+            true => ops::zeros_dtype(&[0, VOCABULARY as i32], Dtype::Float32),
+            false => ops::concatenate(&logits, 0),
+        }
+    }
+
+    fn can_forget(&self) -> bool {
+        !self.remembers
     }
 
     fn kv_layers(&self) -> Vec<KvLayer> {
@@ -156,8 +192,18 @@ impl Loader for Fake {
             });
         }
         assert_ne!(source.id(), "panics");
+        let mut decoder = self.clone();
+        match source.id() {
+            "another" => decoder.sums = !self.sums,
+            "faulty" => decoder.error_rows = Some(1),
+            _ => {}
+        }
+        let tokenizer = match source.id() {
+            "foreign" => Arc::new(Tokenizer::bytes()),
+            _ => byte_level(),
+        };
         Ok(Resident {
-            decoder: Box::new(self.clone()),
+            decoder: Box::new(decoder),
             fingerprint: source.id().to_owned(),
             model: Arc::new(LoadedModel {
                 id: source.id().to_owned(),
@@ -168,9 +214,10 @@ impl Loader for Fake {
                 context_length: self.context,
                 vocab_size: VOCABULARY,
                 kv_layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
-                tokenizer: byte_level(),
+                tokenizer,
                 template: None,
                 defaults: GenerationDefaults::default(),
+                draft: None,
             }),
         })
     }

@@ -4,6 +4,7 @@ mod cancelling;
 mod fairness;
 mod limits;
 mod reuse;
+mod speculation;
 
 use std::{
     sync::atomic::Ordering,
@@ -48,6 +49,7 @@ fn options() -> EngineOptions {
     EngineOptions {
         prefill_chunk: Some(16),
         memory_limit: Some(1 << 20),
+        speculation: Speculation::Off,
         ..EngineOptions::default()
     }
 }

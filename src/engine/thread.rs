@@ -22,6 +22,7 @@ use super::{
     queue::{Change, Queue, Waiting},
     scheduler::{Budget, Scheduler},
     sequence::Sequence,
+    speculation::{draft::Drafter, gain::Gain},
     step::{Flight, Outcome, StepError, guarded, launch},
     types::*,
 };
@@ -31,9 +32,13 @@ use crate::{
 };
 
 mod admission;
+mod drafting;
 mod endings;
 mod residence;
+mod speculate;
 mod statistics;
+
+use speculate::verified;
 
 /// How long the disk's writer is left alone before it is looked after again.
 const WRITER_PAUSE: Duration = Duration::from_millis(100);
@@ -49,6 +54,9 @@ pub(super) struct Engine<L> {
     kv: KvCache,
     /// The options' one, where the model allows it.
     kv_mode: KvMode,
+    /// Proposes tokens for the model in use.
+    drafter: Option<Drafter>,
+    gain: Gain,
     chunk: usize,
     memory_limit: u64,
     queue: Queue,
@@ -63,8 +71,12 @@ pub(super) struct Engine<L> {
     evicted_before: u64,
     prefix_before: PrefixCounters,
     disk: Option<Disk>,
-    /// When the step in flight began to have the device to itself.
+    /// When the step in flight began to have the device to itself, and whether
+    /// the thread has slept since.
     busy_since: Instant,
+    idle: bool,
+    /// The time of the step in flight is not that of its rows alone.
+    uneven: bool,
     published: Instant,
     steps: u64,
     /// The next turn has something to do that this one does not show.
@@ -88,6 +100,8 @@ impl<L: Loader> Engine<L> {
             resident: None,
             kv: KvCache::new(CacheOptions::default()),
             kv_mode: KvMode::Plain,
+            drafter: None,
+            gain: Gain::default(),
             chunk: 1,
             memory_limit: 0,
             queue: Queue::default(),
@@ -101,6 +115,8 @@ impl<L: Loader> Engine<L> {
             prefix_before: PrefixCounters::default(),
             disk: None,
             busy_since: Instant::now(),
+            idle: true,
+            uneven: false,
             published: Instant::now(),
             steps: 0,
             again: false,
@@ -124,11 +140,14 @@ impl<L: Loader> Engine<L> {
             }
             match guarded(|| Ok(self.turn())) {
                 Ok(true) => self.publish_now_and_then(),
-                Ok(false) => match self.wait(&commands) {
-                    Ok(Some(command)) => self.obey(command),
-                    Ok(None) => {}
-                    Err(_) => return,
-                },
+                Ok(false) => {
+                    self.idle = true;
+                    match self.wait(&commands) {
+                        Ok(Some(command)) => self.obey(command),
+                        Ok(None) => {}
+                        Err(_) => return,
+                    }
+                }
                 Err(fault) => self.fail_all(&fault),
             }
         }
@@ -165,10 +184,18 @@ impl<L: Loader> Engine<L> {
             Command::Cancel(id) => self.cancel(id),
             // The turn that follows hands over what waits.
             Command::Wake => {}
-            Command::Load { source, reply } => {
+            Command::Load {
+                source,
+                draft,
+                reply,
+            } => {
                 self.stats
                     .send_modify(|stats| stats.loading = Some((source.id().to_owned(), 0.0)));
-                let change = Change::Load { source, reply };
+                let change = Change::Load {
+                    source,
+                    draft,
+                    reply,
+                };
                 self.queue.push(Waiting::Change(change));
             }
             Command::Unload { reply } => {
@@ -200,7 +227,7 @@ impl<L: Loader> Engine<L> {
         if let Some(before) = self.flight.take() {
             busy = true;
             match before.read() {
-                Ok(outcomes) => self.apply(outcomes),
+                Ok(outcomes) => self.apply(outcomes, before.ahead),
                 Err(error) => {
                     // The step launched after it stands on it.
                     let mut ids: Vec<RequestId> = before.ids().collect();
@@ -240,23 +267,25 @@ impl<L: Loader> Engine<L> {
     /// Plans and launches the next step. On success the sequences know what is
     /// on its way.
     fn launch(&mut self) -> Result<Option<Flight>, (Vec<RequestId>, StepError)> {
-        let running = self.running.iter().enumerate();
-        let ready: Vec<_> = running
-            .filter_map(|(index, sequence)| sequence.candidate(index))
-            .collect();
+        let ready = self.candidates();
         let mut shares = self.scheduler.plan(&ready);
         self.make_room(&mut shares);
-        let Some(resident) = self.resident.as_ref().filter(|_| !shares.is_empty()) else {
+        if shares.is_empty() {
             return Ok(None);
-        };
-        if self.flight.is_none() {
+        }
+        if self.flight.is_none() && std::mem::take(&mut self.idle) {
             self.busy_since = Instant::now();
         }
+        let proposals = self.proposals(&mut shares);
+        let Some(resident) = &self.resident else {
+            return Ok(None);
+        };
         let flight = launch(
             &*resident.decoder,
             &mut self.kv,
             &self.running,
             &shares,
+            proposals,
             self.flight.as_ref(),
         )
         .map_err(|error| {
@@ -266,7 +295,8 @@ impl<L: Loader> Engine<L> {
         for (share, part) in shares.iter().zip(&flight.parts) {
             let sequence = &mut self.running[share.index];
             sequence.computed = part.computed;
-            sequence.lazy = part.sampled;
+            // What follows proposals is known when they are read.
+            sequence.lazy = part.sampled.filter(|_| part.proposals == 0);
             sequence.stepped = self.scheduler.step();
         }
         self.steps += 1;
@@ -279,9 +309,11 @@ impl<L: Loader> Engine<L> {
     }
 
     /// Takes in what a step has computed.
-    fn apply(&mut self, outcomes: Vec<Outcome>) {
+    fn apply(&mut self, outcomes: Vec<Outcome>, ahead: bool) {
         let now = Instant::now();
-        self.count(&outcomes, now.saturating_duration_since(self.busy_since));
+        let took = now.saturating_duration_since(self.busy_since);
+        self.count(&outcomes, took);
+        self.measure_step(&outcomes, ahead, took);
         self.busy_since = now;
         for outcome in outcomes {
             let part = outcome.part;
@@ -308,17 +340,40 @@ impl<L: Loader> Engine<L> {
                     self.kv.seal(sequence.slot(), &sequence.request.prompt);
                 }
             }
-            if let Some(read) = outcome.token {
-                // Unless the next step has taken it over, it is lazy no more.
-                if sequence.computed == part.computed {
-                    sequence.lazy = None;
-                }
-                sequence.alone = false;
-                self.measures.token(sequence.gap(now));
-                if let Some((reason, stop)) = sequence.accept(read, &model, now) {
-                    self.end(index, reason, stop);
-                }
+            if !outcome.tokens.is_empty() {
+                self.take_tokens(index, outcome, &model, now);
             }
+        }
+        self.decide_proposals();
+    }
+
+    /// Takes in the tokens that a step has brought a sequence.
+    fn take_tokens(&mut self, index: usize, outcome: Outcome, model: &LoadedModel, now: Instant) {
+        let part = outcome.part;
+        if part.proposals > 0 {
+            if let Err(error) = self.settle(index, &outcome) {
+                return self.fail(index, EngineError::Compute(error.0));
+            }
+        } else if self.running[index].computed == part.computed {
+            // Unless the next step has taken it over, it is lazy no more.
+            self.running[index].lazy = None;
+        }
+        let sequence = &mut self.running[index];
+        sequence.alone = false;
+        // All but the last were proposed.
+        let accepted = outcome.tokens.len() - 1;
+        let (mut taken, mut end) = (0, None);
+        for read in outcome.tokens {
+            self.measures.token(sequence.gap(now));
+            taken += 1;
+            end = sequence.accept(read, model, now);
+            if end.is_some() {
+                break;
+            }
+        }
+        sequence.learn(taken, verified(&part, taken.min(accepted)));
+        if let Some((reason, stop)) = end {
+            self.end(index, reason, stop);
         }
     }
 
@@ -326,8 +381,8 @@ impl<L: Loader> Engine<L> {
         let prefilled = outcomes.iter().filter(|outcome| outcome.part.prefill);
         let prefilled: usize = prefilled.map(|outcome| outcome.part.rows).sum();
         self.totals.prefilled_tokens += prefilled as u64;
-        self.totals.generated_tokens +=
-            outcomes.iter().filter(|o| o.token.is_some()).count() as u64;
+        let generated: usize = outcomes.iter().map(|outcome| outcome.tokens.len()).sum();
+        self.totals.generated_tokens += generated as u64;
         match prefilled {
             0 => self.totals.decode_micros += took.as_micros() as u64,
             _ => self.totals.prefill_micros += took.as_micros() as u64,

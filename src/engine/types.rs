@@ -6,9 +6,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::Serialize;
 
 use super::{measure::Measures, turns::Priority};
-pub use crate::cache::{
-    KvMode, PrefixCounters, Refusal, UnknownMode,
-    disk::{DiskCounters, DiskOptions, RejectCounters},
+pub use crate::{
+    cache::{
+        KvMode, PrefixCounters, Refusal, UnknownMode,
+        disk::{DiskCounters, DiskOptions, RejectCounters},
+    },
+    config::Speculation,
 };
 
 /// Names a request for its lifetime; unique within the process.
@@ -73,6 +76,9 @@ pub struct GenerationDefaults {
     pub repetition_penalty: Option<f32>,
 }
 
+/// Tokens proposed at once at most, unless something else is set.
+pub const DRAFT_TOKENS: usize = 8;
+
 /// How the engine runs; fixed for its lifetime.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineOptions {
@@ -104,6 +110,11 @@ pub struct EngineOptions {
     pub kv_mode: KvMode,
     /// Look for NaN in all weights while loading.
     pub check_finite: bool,
+    /// Where proposals of tokens come from, and how many at once at most.
+    pub speculation: Speculation,
+    pub draft_tokens: usize,
+    /// Propose as many as there are whether it pays or not, for measuring.
+    pub always_propose: bool,
 }
 
 impl Default for EngineOptions {
@@ -120,6 +131,9 @@ impl Default for EngineOptions {
             queue_limit: 256,
             kv_mode: KvMode::Plain,
             check_finite: true,
+            speculation: Speculation::default(),
+            draft_tokens: DRAFT_TOKENS,
+            always_propose: false,
         }
     }
 }
@@ -146,6 +160,8 @@ pub struct Request {
     pub kv_mode: Option<KvMode>,
     /// Only requests with the same salt share what is cached.
     pub cache_salt: String,
+    /// Where proposals of tokens come from; `None` is as the engine is set.
+    pub speculation: Option<Speculation>,
 }
 
 /// One alternative at a position, with its natural-log probability.
@@ -184,6 +200,10 @@ pub struct Usage {
     /// The part of the prompt that came from the cache.
     pub cached_tokens: usize,
     pub completion_tokens: usize,
+    /// Tokens that were proposed ahead of the model, and those of them that it
+    /// took.
+    pub proposed_tokens: usize,
+    pub accepted_tokens: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -339,6 +359,10 @@ pub struct Totals {
     pub prefilled_tokens: u64,
     pub cached_tokens: u64,
     pub generated_tokens: u64,
+    /// Tokens that were proposed ahead of the model, and those of them that it
+    /// took.
+    pub proposed_tokens: u64,
+    pub accepted_tokens: u64,
     pub prefix_hits: u64,
     pub prefix_misses: u64,
     /// Time spent computing prompts and tokens, in microseconds.

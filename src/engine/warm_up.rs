@@ -52,6 +52,7 @@ pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepErr
                 uniform: 0.5,
                 history: None,
                 logprobs: None,
+                draft: None,
             };
             let logits = decoder.forward(&step, &mut kv)?;
             eval([&sampler::sample(&logits, &[row])?.tokens])?;

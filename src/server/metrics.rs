@@ -181,6 +181,16 @@ fn tokens(page: &mut Page, stats: &EngineStats) {
         totals.generated_tokens as f64,
     );
     counter(
+        "maquette_speculation_proposed_tokens_total",
+        "Tokens that were proposed ahead of the model.",
+        totals.proposed_tokens as f64,
+    );
+    counter(
+        "maquette_speculation_accepted_tokens_total",
+        "Proposed tokens that the model took.",
+        totals.accepted_tokens as f64,
+    );
+    counter(
         "maquette_prefill_seconds_total",
         "Time of steps with tokens of prompts in them.",
         totals.prefill_micros as f64 / 1e6,

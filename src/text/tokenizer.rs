@@ -184,6 +184,11 @@ impl Tokenizer {
         self.vocabulary
     }
 
+    /// Whether both write a text with the same tokens, but for added ones.
+    pub fn has_vocabulary_of(&self, other: &Self) -> bool {
+        self.inner.get_vocab(false) == other.inner.get_vocab(false)
+    }
+
     /// Tokens that end an answer, from all three configuration files.
     pub fn eos(&self) -> &[u32] {
         &self.eos

@@ -41,7 +41,7 @@ pub use crate::{
         AnswerFacts, Changes, ChatStore, ChatSummary, Conversation, ConversationHead, Node, NodeId,
         SearchHit, StoreError, TreeError,
     },
-    config::{ConfigError, Overflow, Paths, Problem, Settings, nearest},
+    config::{ConfigError, Overflow, Paths, Problem, Settings, Speculation, nearest},
     engine::{
         ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, Histogram,
         KvMode, KvQuality, LoadedModel, Measures, PageStats, PrefixCounters, Priority,
@@ -109,6 +109,8 @@ impl Workstation {
             deterministic: settings.engine.deterministic,
             context_limit: settings.engine.context_limit,
             memory_limit: settings.engine.memory_limit,
+            speculation: settings.engine.speculation,
+            draft_tokens: settings.engine.draft_tokens,
             prefix_cache_bytes: settings.cache.memory_limit,
             // What the settings' table lists is known; anything else was refused.
             kv_mode: settings.cache.kv_mode.parse().unwrap_or_default(),
@@ -201,7 +203,8 @@ impl Workstation {
     /// in use, or still the one before.
     pub async fn load(&self, id_or_path: &str) -> Result<Arc<LoadedModel>, WorkstationError> {
         let source = self.source(id_or_path).await?;
-        Ok(self.inner.resident.take(source, true).await?.model)
+        let draft = self.draft().await?;
+        Ok(self.inner.resident.take(source, draft, true).await?.model)
     }
 
     /// The model in use if it is the one named; loads it otherwise. `None`
@@ -228,7 +231,31 @@ impl Workstation {
             (Some(id), Some(source)) if source.id() == id => source,
             (id, _) => self.find(id.unwrap_or(GUIDE)).await?,
         };
-        self.inner.resident.take(source, false).await
+        let draft = self.draft().await?;
+        self.inner.resident.take(source, draft, false).await
+    }
+
+    /// The draft model of the settings, if tokens are to come from one. Without
+    /// one that must be there nothing can be loaded; where it only may be, its
+    /// absence is logged.
+    async fn draft(&self) -> Result<Option<ModelSource>, WorkstationError> {
+        let engine = &self.inner.settings.engine;
+        let Some(name) = engine.draft_model.as_deref() else {
+            return Ok(None);
+        };
+        if !engine.speculation.drafts() {
+            return Ok(None);
+        }
+        match self.source(name).await {
+            Ok(source) => Ok(Some(source)),
+            Err(error) if engine.speculation == Speculation::Auto => {
+                tracing::warn!(%error, "`engine.draft_model` is not used");
+                Ok(None)
+            }
+            Err(error) => Err(WorkstationError::BadRequest(format!(
+                "`engine.draft_model`: {error}"
+            ))),
+        }
     }
 
     /// Chooses, by id or folder, what is loaded when nothing is and no model is
@@ -258,7 +285,8 @@ impl Workstation {
             config: config.to_owned(),
             bits,
         };
-        Ok(self.inner.resident.take(source, true).await?.model)
+        let draft = self.draft().await?;
+        Ok(self.inner.resident.take(source, draft, true).await?.model)
     }
 
     fn default_model(&self) -> Option<ModelSource> {

@@ -45,8 +45,13 @@ impl Resident {
     }
 
     /// Takes `source` into use, unless somebody else has done so meanwhile
-    /// (`again` loads it even then).
-    pub async fn take(&self, source: ModelSource, again: bool) -> Result<Held, WorkstationError> {
+    /// (`again` loads it even then). `draft` proposes tokens to it.
+    pub async fn take(
+        &self,
+        source: ModelSource,
+        draft: Option<ModelSource>,
+        again: bool,
+    ) -> Result<Held, WorkstationError> {
         let gate = Arc::clone(&self.gate).write_owned().await;
         if !again && let Some(model) = self.fitting(Some(source.id())) {
             let gate = OwnedRwLockWriteGuard::downgrade(gate);
@@ -56,7 +61,7 @@ impl Resident {
         // while the engine still loads.
         let engine = self.engine.clone();
         let loading = tokio::spawn(async move {
-            let loaded = engine.load(source).await;
+            let loaded = engine.load_with_draft(source, draft).await;
             (loaded, gate)
         });
         let (loaded, gate) = loading.await.map_err(|_| EngineError::Stopped)?;

@@ -39,6 +39,7 @@ pub(super) fn request(
         special_text: false,
         kv_mode: options.kv_mode,
         cache_salt: options.cache_salt,
+        speculation: options.speculation,
     })
 }
 

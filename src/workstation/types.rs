@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde_json::{Map, Value};
 
 use crate::{
-    config::Overflow,
+    config::{Overflow, Speculation},
     engine::{EngineError, FinishReason, KvMode, Priority, Timings, TokenEvent, Usage},
     text::conversation::{Message, Segment, ToolSpec},
 };
@@ -42,6 +42,8 @@ pub struct GenerationOptions {
     pub kv_mode: Option<KvMode>,
     /// Only requests with the same salt share what is cached.
     pub cache_salt: String,
+    /// Where proposals of tokens come from; `None` is as the engine is set.
+    pub speculation: Option<Speculation>,
 }
 
 /// A conversation to answer.

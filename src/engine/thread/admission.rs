@@ -127,7 +127,8 @@ impl<L: Loader> Engine<L> {
         }
         self.queue.started(submission.request.priority);
         self.waiting_count.fetch_sub(1, Ordering::SeqCst);
-        let mut sequence = Sequence::new(submission, &model);
+        let speculation = self.speculation(submission.request.speculation);
+        let mut sequence = Sequence::new(submission, &model, speculation);
         match admitted {
             Ok(cached) => {
                 self.totals.cached_tokens += cached as u64;

@@ -27,30 +27,39 @@ impl<L: Loader> Engine<L> {
         let computed = sequence.computed.min(sequence.tokens.len());
         let kept = (!self.options.deterministic).then(|| &sequence.tokens[..computed]);
         self.kv.release(sequence.slot(), kept);
+        self.forget_draft(sequence.slot(), kept);
     }
 
     pub(super) fn fail(&mut self, index: usize, error: EngineError) {
         let mut sequence = self.running.remove(index);
         self.kv.release(sequence.slot(), None);
+        self.forget_draft(sequence.slot(), None);
         sequence.fail(error);
         self.totals.failed += 1;
         self.leaving.push(sequence.outbox);
     }
 
     /// After a step of the requests `ids` has failed: alone, the request is at
-    /// fault; otherwise each begins again from its tokens, in steps of its own.
+    /// fault; otherwise each begins again from its tokens, in steps of its own
+    /// and, if it was to have any, without proposals.
     pub(super) fn recover(&mut self, mut ids: Vec<RequestId>, error: &StepError) {
         ids.sort_unstable();
         ids.dedup();
         // What was kept may stand on the failed step.
         self.kv.clear();
+        self.clear_drafts();
         self.flight = None;
         let single = ids.len() == 1;
         for id in ids {
             let Some(index) = self.running.iter().position(|s| s.id == id) else {
                 continue;
             };
-            if single || self.running[index].alone {
+            let speculating = &mut self.running[index].speculating;
+            let proposed = speculating.intent.is_some();
+            if proposed {
+                speculating.end();
+            }
+            if self.running[index].alone || (single && !proposed) {
                 self.fail(index, EngineError::Compute(error.0.clone()));
                 continue;
             }
@@ -75,12 +84,16 @@ impl<L: Loader> Engine<L> {
     /// that finds none waits until others have ended.
     pub(super) fn make_room(&mut self, shares: &mut Vec<Share>) {
         let mut homeless = Vec::new();
-        shares.retain(|share| {
+        shares.retain_mut(|share| {
             let sequence = &self.running[share.index];
-            match self
-                .kv
-                .grow(sequence.slot(), sequence.computed + share.rows)
-            {
+            let (slot, computed) = (sequence.slot(), sequence.computed);
+            let mut grown = self.kv.grow(slot, computed + share.rows);
+            if share.proposals > 0 && grown.is_err() {
+                // It can do without them.
+                share.rows -= std::mem::take(&mut share.proposals);
+                grown = self.kv.grow(slot, computed + share.rows);
+            }
+            match grown {
                 Ok(()) => true,
                 Err(error) => {
                     // One whose token is in flight is asked again next time.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Engine, admission::Admission, guarded};
+use super::{Engine, admission::Admission, drafting::share_with_draft, guarded};
 use crate::{
     cache::{CacheOptions, KvCache, Scheme, Unsaved},
     engine::{
@@ -13,6 +13,7 @@ use crate::{
         model::{Loader, Resident},
         quality::{self, KvQuality},
         queue::{Change, Next},
+        speculation::{draft::Drafter, gain::Gain},
         types::*,
         validate::validate,
         warm_up::warm_up,
@@ -49,8 +50,12 @@ impl<L: Loader> Engine<L> {
             return Admission::Later;
         }
         match change {
-            Change::Load { source, reply } => {
-                let loaded = self.load(&source);
+            Change::Load {
+                source,
+                draft,
+                reply,
+            } => {
+                let loaded = self.load(&source, draft.as_ref());
                 if let Err(error) = &loaded {
                     tracing::error!(model = source.id(), %error, "loading failed");
                 }
@@ -68,14 +73,23 @@ impl<L: Loader> Engine<L> {
         Admission::Done
     }
 
-    fn load(&mut self, source: &ModelSource) -> Result<Arc<LoadedModel>, EngineError> {
+    fn load(
+        &mut self,
+        source: &ModelSource,
+        draft: Option<&ModelSource>,
+    ) -> Result<Arc<LoadedModel>, EngineError> {
         let begun = Instant::now();
-        let needed = self.loader.estimate(source)?;
+        let draft = self.wanted_draft(source, draft)?;
+        let beside = draft.map_or(Ok(0), |draft| self.loader.estimate(draft));
+        let needed = self.loader.estimate(source)? + beside.or_else(|it| self.spare_draft(it))?;
         self.measure_memory();
         let limit = self.memory_limit;
         if needed > limit {
             return Err(EngineError::OutOfMemory {
-                what: format!("the weights of `{}`", source.id()),
+                what: match draft {
+                    Some(draft) => format!("the weights of `{}` and `{}`", source.id(), draft.id()),
+                    None => format!("the weights of `{}`", source.id()),
+                },
                 needed,
                 available: limit,
                 limit,
@@ -94,13 +108,17 @@ impl<L: Loader> Engine<L> {
             self.drop_model();
             note = ". The model in use before had to be freed first, to make room";
         }
-        let resident = self.call_loader(source).map_err(|error| match error {
+        let mut resident = self.call_loader(source).map_err(|error| match error {
             EngineError::Load { id, reason } => EngineError::Load {
                 id,
                 reason: reason + note,
             },
             other => other,
         })?;
+        let draft = match draft {
+            Some(draft) => self.load_draft(draft, &mut resident)?,
+            None => None,
+        };
         let model = resident.model.clone();
         self.drop_model();
         if mlx::backend() != mlx::Backend::Cpu {
@@ -109,7 +127,7 @@ impl<L: Loader> Engine<L> {
                 tracing::warn!(model = %model.id, %error, "the model's first run failed");
             }
         }
-        self.install(resident);
+        self.install(resident, draft);
         tracing::info!(
             model = %model.id,
             family = %model.family,
@@ -117,13 +135,14 @@ impl<L: Loader> Engine<L> {
             parameters = model.parameters,
             weight_bytes = model.weight_bytes,
             context = model.context_length,
+            draft = model.draft,
             load_ms = begun.elapsed().as_millis() as u64,
             "model loaded"
         );
         Ok(model)
     }
 
-    fn call_loader(&mut self, source: &ModelSource) -> Result<Resident, EngineError> {
+    pub(super) fn call_loader(&mut self, source: &ModelSource) -> Result<Resident, EngineError> {
         let stats = self.stats.clone();
         let mut told = Instant::now();
         let mut progress = |part: f32| {
@@ -142,16 +161,17 @@ impl<L: Loader> Engine<L> {
         })
     }
 
-    fn install(&mut self, resident: Resident) {
+    fn install(&mut self, resident: Resident, draft: Option<Resident>) {
+        let drafts = draft.as_ref().map_or(0, |it| it.model.weight_bytes);
         let room = self
             .memory_limit
-            .saturating_sub(resident.model.weight_bytes);
+            .saturating_sub(resident.model.weight_bytes + drafts);
         let kept = self.options.prefix_cache_bytes;
         let kept = kept.unwrap_or_else(|| default_kept(room));
         let before = self.kv.counters();
         self.evicted_before += before.evicted;
         self.prefix_before = self.prefix_before.plus(before.prefix);
-        let options = CacheOptions {
+        let mut options = CacheOptions {
             fingerprint: self.own_fingerprint(&resident),
             layers: resident.decoder.kv_layers(),
             limit: room,
@@ -162,6 +182,11 @@ impl<L: Loader> Engine<L> {
             tracing::warn!(model = %resident.model.id, %refusal, "keys and values stay plain");
             self.kv_mode = KvMode::Plain;
         }
+        self.gain = Gain::new(self.options.always_propose);
+        self.drafter = draft.map(|draft| {
+            let shared = share_with_draft(&mut options, &draft);
+            Drafter::new(draft, resident.model.vocab_size, self.chunk, shared)
+        });
         let kv = KvCache::new(options);
         self.kv = match &self.disk {
             Some(disk) => kv.with_disk(disk.model(&resident.model.id)),
@@ -221,6 +246,7 @@ impl<L: Loader> Engine<L> {
         // What the queue does not take is given up.
         while self.kv.write_behind() == Unsaved::More {}
         self.kv.clear();
+        self.drafter = None;
         if let Some(resident) = self.resident.take() {
             tracing::info!(model = %resident.model.id, "model unloaded");
             self.model.send_replace(None);
@@ -231,7 +257,8 @@ impl<L: Loader> Engine<L> {
 
     pub(super) fn weights(&self) -> u64 {
         let resident = self.resident.as_ref();
-        resident.map_or(0, |resident| resident.model.weight_bytes)
+        let drafts = self.drafter.as_ref().map_or(0, |it| it.weight_bytes);
+        resident.map_or(0, |resident| resident.model.weight_bytes) + drafts
     }
 
     /// Finds how much memory there is, and bounds what MLX keeps of buffers

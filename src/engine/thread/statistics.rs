@@ -7,7 +7,7 @@ use std::{
 
 use super::Engine;
 use crate::{
-    cache::{PAGE_TOKENS, disk::Disk},
+    cache::{CacheCounters, PAGE_TOKENS, disk::Disk},
     engine::{model::Loader, sequence::Sequence, types::*},
 };
 
@@ -35,11 +35,13 @@ impl<L: Loader> Engine<L> {
     pub(super) fn publish(&mut self) {
         self.published = Instant::now();
         let cache = self.kv.counters();
+        let drafts = self.drafter.as_ref();
+        let drafts = drafts.map_or_else(CacheCounters::default, |it| it.kv.counters());
         let memory = |bytes: Result<usize, _>| bytes.unwrap_or(0) as u64;
         let bytes = ByteStats {
             weights: self.weights(),
-            kv: cache.running_bytes + cache.kept_bytes,
-            kv_running: cache.running_bytes,
+            kv: cache.running_bytes + cache.kept_bytes + drafts.running_bytes + drafts.kept_bytes,
+            kv_running: cache.running_bytes + drafts.running_bytes,
             active: memory(mlx_rs::memory::active_memory()),
             reusable: memory(mlx_rs::memory::cache_memory()),
             peak: memory(mlx_rs::memory::peak_memory()),

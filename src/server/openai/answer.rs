@@ -66,6 +66,10 @@ pub fn usage(counts: &Usage) -> Value {
         "completion_tokens": counts.completion_tokens,
         "total_tokens": counts.prompt_tokens + counts.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": counts.cached_tokens},
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": counts.accepted_tokens,
+            "rejected_prediction_tokens": counts.proposed_tokens - counts.accepted_tokens,
+        },
     })
 }
 

@@ -12,7 +12,7 @@ use super::{
     errors::ApiError,
     fields::{Fields, wrong_type},
 };
-use crate::workstation::{GenerationOptions, KvMode, Priority, SamplingOverrides};
+use crate::workstation::{GenerationOptions, KvMode, Priority, SamplingOverrides, Speculation};
 
 /// OpenAI's own limit.
 const MOST_STOPS: usize = 4;
@@ -58,6 +58,19 @@ pub fn shared(fields: &mut Fields) -> Result<GenerationOptions, ApiError> {
         logprobs: None,
         kv_mode: kv_mode(fields)?,
         cache_salt: fields.string("cache_salt")?.unwrap_or_default(),
+        speculation: speculation(fields)?,
+    })
+}
+
+/// Changes the speed alone, never the answer.
+fn speculation(fields: &mut Fields) -> Result<Option<Speculation>, ApiError> {
+    let Some(name) = fields.string("speculation")? else {
+        return Ok(None);
+    };
+    Speculation::named(&name).map(Some).ok_or_else(|| {
+        let names = Speculation::NAMES.map(|(name, _)| name).join(", ");
+        let message = format!("`speculation` is \"{name}\"; it is one of {names}.");
+        ApiError::parameter("speculation", message)
     })
 }
 
@@ -216,7 +229,7 @@ mod tests {
     fn the_shared_members_are_read() {
         let mut request = fields(json!({
             "model": "guide", "temperature": 0, "top_k": -1, "seed": -3, "n": 1,
-            "priority": -5, "kv_mode": "turbo", "kv_bits": 3, "cache_salt": "me", "stop": ["a", "b"], "logit_bias": {"7": -100}, "user": "me", "metadata": {"a": "b"},
+            "priority": -5, "kv_mode": "turbo", "kv_bits": 3, "cache_salt": "me", "speculation": "off", "stop": ["a", "b"], "logit_bias": {"7": -100}, "user": "me", "metadata": {"a": "b"},
         }));
         let options = shared(&mut request).unwrap();
         assert_eq!(options.model.as_deref(), Some("guide"));
@@ -231,6 +244,7 @@ mod tests {
         assert_eq!(options.sampling.seed, Some(-3i64 as u64));
         assert_eq!(options.sampling.logit_bias, BTreeMap::from([(7, -100.0)]));
         assert_eq!(options.stop, ["a", "b"]);
+        assert_eq!(options.speculation, Some(Speculation::Off));
         request.finish().unwrap();
     }
 
@@ -252,6 +266,8 @@ mod tests {
             (json!({"kv_bits": 5}), "kv_mode"),
             (json!({"kv_mode": "turbo-4", "kv_bits": 8}), "kv_mode"),
             (json!({"cache_salt": 3}), "cache_salt"),
+            (json!({"speculation": "on"}), "speculation"),
+            (json!({"speculation": 3}), "speculation"),
             (json!({"stop_token_ids": [1, "x"]}), "stop_token_ids[1]"),
         ];
         for (body, name) in cases {

@@ -227,9 +227,15 @@ impl CachePane {
         let first = measures
             .last_first_token
             .map_or("–".into(), units::duration);
-        let parts = [
+        let accepted = match totals.proposed_tokens {
+            0 => None,
+            all => Some(("accepted", units::percent(totals.accepted_tokens, all))),
+        };
+        let first = [
             ("batch", measures.last_batch.to_string()),
             ("first token", first),
+        ];
+        let parts = [
             (
                 "prompt from cache",
                 units::percent(totals.cached_tokens, prompt),
@@ -247,7 +253,7 @@ impl CachePane {
             ),
         ];
         let mut line = Line::from(" ");
-        for (name, value) in parts {
+        for (name, value) in first.into_iter().chain(accepted).chain(parts) {
             let part = [
                 Span::styled(format!("{name} "), theme.muted),
                 Span::raw(value),

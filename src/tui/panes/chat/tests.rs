@@ -63,6 +63,7 @@ fn finished(reason: AnswerFinish) -> AnswerEvent {
             prompt_tokens: 900,
             cached_tokens: 512,
             completion_tokens: 212,
+            ..Usage::default()
         },
         timings: Timings {
             decode: Duration::from_millis(1426),

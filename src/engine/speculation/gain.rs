@@ -1,0 +1,268 @@
+//! When proposing tokens pays: from the time that steps take with and without
+//! proposals, and from how often proposals are right.
+//!
+//! Nothing here reads a clock: times come in with each step. What is not known
+//! yet is tried a little at a time, and what did not pay is tried again after
+//! ever longer pauses.
+
+/// What a sequence's proposals are expected to save, at the least, so that
+/// measuring errors do not decide.
+const MARGIN: f64 = 1.05;
+/// Weight of a new time, and how far above the average one may count.
+const NEWEST: f64 = 0.2;
+const OUTLIER: f64 = 4.0;
+/// The first steps of a shape are slow on devices that compile kernels for it.
+const UNTRUSTED: u32 = 1;
+/// Steps before what does not pay is tried again: at first, and at most.
+const PAUSE: u64 = 64;
+const LONGEST_PAUSE: u64 = 4096;
+/// Verifications after which an old one counts for a third.
+const MEMORY: f64 = 8.0;
+/// Verifications that the first guess counts for.
+const GUESS: f64 = 2.0;
+
+/// Where proposals come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Source {
+    /// What followed earlier in the sequence.
+    Lookup,
+    /// A smaller model.
+    Draft,
+}
+
+/// How likely a proposal is right if those before it were.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Acceptance {
+    right: f64,
+    seen: f64,
+}
+
+impl Acceptance {
+    pub fn new(guess: f64) -> Self {
+        Self {
+            right: guess * GUESS,
+            seen: GUESS,
+        }
+    }
+
+    /// The first `accepted` of `proposed` tokens were right.
+    pub fn record(&mut self, proposed: usize, accepted: usize) {
+        if proposed == 0 {
+            return;
+        }
+        let keep = (-1.0 / MEMORY).exp();
+        let wrong = usize::from(accepted < proposed);
+        self.right = self.right * keep + accepted as f64;
+        self.seen = self.seen * keep + (accepted + wrong) as f64;
+    }
+
+    pub fn probability(&self) -> f64 {
+        self.right / self.seen
+    }
+
+    /// Tokens of `proposed` that will be accepted: p + p² + ….
+    fn expected(&self, proposed: usize) -> f64 {
+        let p = self.probability();
+        (1..=proposed as i32).map(|nth| p.powi(nth)).sum()
+    }
+}
+
+/// The batch that a sequence would propose in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Batch {
+    /// Sequences that decode, and those of them that propose. The others have
+    /// a row in every step; those that propose wait for theirs to be read and
+    /// sit every other step out, unless all do.
+    pub decoding: usize,
+    pub proposing: usize,
+}
+
+/// An average time in seconds, and the number of proposals it is of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cell {
+    seconds: f64,
+    rows: f64,
+    count: u32,
+}
+
+impl Cell {
+    fn record(&mut self, rows: usize, seconds: f64) {
+        self.count = self.count.saturating_add(1);
+        if self.count <= UNTRUSTED + 1 {
+            (self.seconds, self.rows) = (seconds, rows as f64);
+            return;
+        }
+        let seconds = seconds.min(self.seconds * OUTLIER);
+        self.seconds += (seconds - self.seconds) * NEWEST;
+        self.rows += (rows as f64 - self.rows) * NEWEST;
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.count > UNTRUSTED
+    }
+}
+
+/// Steps with so many sequences: without proposals, and with so many.
+#[derive(Debug, Clone, Default)]
+struct Times {
+    plain: Cell,
+    proposals: [Vec<Cell>; 2],
+    /// When to try again what does not pay, and how long to pause then.
+    retry: [u64; 2],
+    pause: [u64; 2],
+}
+
+/// Measures steps and says how many tokens to propose.
+#[derive(Debug, Clone, Default)]
+pub(in crate::engine) struct Gain {
+    by_sequences: Vec<Times>,
+    steps: u64,
+    /// Everything pays.
+    always: bool,
+}
+
+impl Gain {
+    /// Knows nothing yet; with `always` everything pays.
+    pub fn new(always: bool) -> Self {
+        Self {
+            always,
+            ..Self::default()
+        }
+    }
+
+    /// A step of `sequences` single rows and `proposed` proposals took so long.
+    pub fn record(&mut self, sequences: usize, proposed: usize, source: Source, seconds: f64) {
+        self.steps += 1;
+        let times = self.times(sequences);
+        if proposed == 0 {
+            return times.plain.record(0, seconds);
+        }
+        let cells = &mut times.proposals[source as usize];
+        let at = bucket(proposed);
+        if cells.len() <= at {
+            cells.resize(at + 1, Cell::default());
+        }
+        cells[at].record(proposed, seconds);
+    }
+
+    /// How many tokens a sequence of `batch` should propose, at most `most`; 0
+    /// if it is better off without.
+    pub fn choose(
+        &mut self,
+        batch: Batch,
+        source: Source,
+        acceptance: &Acceptance,
+        most: usize,
+    ) -> usize {
+        if self.always {
+            return most;
+        }
+        let best = (1..=most)
+            .filter_map(|count| Some((self.worth(batch, source, acceptance, count)?, count)))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let steps = self.steps;
+        // Two proposals, if they cost nothing, would have to pay.
+        let hopeful = 1.0 + acceptance.expected(2.min(most)) >= MARGIN + 0.25;
+        let plain = self.plain(batch.decoding).is_some();
+        let times = self.times(batch.decoding);
+        let (retry, pause) = (
+            &mut times.retry[source as usize],
+            &mut times.pause[source as usize],
+        );
+        match best {
+            Some((worth, count)) if worth >= MARGIN => {
+                *pause = PAUSE;
+                *retry = steps + PAUSE;
+                count
+            }
+            _ if hopeful && plain && steps >= *retry => {
+                *pause = (*pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+                *retry = steps + *pause;
+                most.min(2)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether the time of a batch without proposals is known.
+    pub fn knows(&self, batch: Batch) -> bool {
+        self.plain(batch.decoding).is_some()
+    }
+
+    /// The batch's tokens a second with `count` proposals of each sequence that
+    /// proposes, by those without. `None` when nothing is known, or so many
+    /// were not tried yet.
+    fn worth(
+        &self,
+        batch: Batch,
+        source: Source,
+        acceptance: &Acceptance,
+        count: usize,
+    ) -> Option<f64> {
+        let plain = self.plain(batch.decoding)?;
+        let proposing = batch.proposing.clamp(1, batch.decoding.max(1));
+        let others = batch.decoding.saturating_sub(proposing);
+        let step = self.with_proposals(batch.decoding, source, proposing * count)?;
+        let each = 1.0 + acceptance.expected(count);
+        let mut tokens = proposing as f64 * each;
+        let mut seconds = step;
+        if others > 0 {
+            // They go on in the step that the proposing ones sit out.
+            tokens += 2.0 * others as f64;
+            seconds += self.plain(others).unwrap_or(plain);
+        }
+        Some(tokens / seconds * plain / batch.decoding.max(1) as f64)
+    }
+
+    /// Seconds of a step without proposals.
+    fn plain(&self, sequences: usize) -> Option<f64> {
+        let times = self.by_sequences.get(bucket(sequences))?;
+        let plain = &times.plain;
+        plain.is_trusted().then_some(plain.seconds)
+    }
+
+    /// Seconds of a step with `rows` proposals: between those measured, or up
+    /// to twice as many as were.
+    fn with_proposals(&self, sequences: usize, source: Source, rows: usize) -> Option<f64> {
+        let times = self.by_sequences.get(bucket(sequences))?;
+        let (mut before, mut slope) = ((0.0, self.plain(sequences)?), 0.0);
+        let rows = rows as f64;
+        for cell in times.proposals[source as usize].iter() {
+            if !cell.is_trusted() {
+                continue;
+            }
+            // More rows never take less time.
+            let seconds = cell.seconds.max(before.1);
+            slope = (seconds - before.1) / (cell.rows - before.0).max(0.5);
+            if cell.rows >= rows {
+                return Some(before.1 + slope * (rows - before.0));
+            }
+            before = (cell.rows, seconds);
+        }
+        let known = before.0.max(sequences as f64);
+        (rows <= known * 2.0).then(|| before.1 + slope * (rows - before.0))
+    }
+
+    fn times(&mut self, sequences: usize) -> &mut Times {
+        let at = bucket(sequences);
+        if self.by_sequences.len() <= at {
+            self.by_sequences.resize(at + 1, Times::default());
+        }
+        &mut self.by_sequences[at]
+    }
+}
+
+/// 0, 1, 2, 3, 4, 5 to 6, 7 to 8, 9 to 12, 13 to 16, and so on.
+fn bucket(count: usize) -> usize {
+    match count {
+        0..=4 => count,
+        _ => {
+            let exponent = (count - 1).ilog2() as usize;
+            let upper = (count - 1) >> (exponent - 1) & 1;
+            2 * exponent + upper + 1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Devices with a clock of their own: what is proposed pays, and the rest is
+//! left alone.
+
+use super::*;
+
+const ALONE: Batch = Batch {
+    decoding: 1,
+    proposing: 1,
+};
+
+/// An engine with a clock of its own: a step costs `fixed` and `each` row.
+struct Device {
+    fixed: f64,
+    row: f64,
+    gain: Gain,
+    seconds: f64,
+    tokens: f64,
+}
+
+impl Device {
+    fn new(fixed: f64, row: f64) -> Self {
+        Self {
+            fixed,
+            row,
+            gain: Gain::default(),
+            seconds: 0.0,
+            tokens: 0.0,
+        }
+    }
+
+    /// One step of one sequence whose first `right` proposals are right.
+    fn step(&mut self, acceptance: &mut Acceptance, right: usize) -> usize {
+        let count = self.gain.choose(ALONE, Source::Lookup, acceptance, 8);
+        let took = self.fixed + self.row * (1 + count) as f64;
+        self.gain.record(1, count, Source::Lookup, took);
+        let accepted = right.min(count);
+        // What was not proposed is looked up all the same.
+        match count {
+            0 => acceptance.record(1, right.min(1)),
+            _ => acceptance.record(count, accepted),
+        }
+        self.seconds += took;
+        self.tokens += 1.0 + accepted as f64;
+        count
+    }
+
+    fn plain_rate(&self) -> f64 {
+        1.0 / (self.fixed + self.row)
+    }
+
+    fn rate(&self) -> f64 {
+        self.tokens / self.seconds
+    }
+}
+
+#[test]
+fn buckets_grow_by_halves() {
+    let counts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 24, 25];
+    let buckets = [0, 1, 2, 3, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10];
+    assert_eq!(counts.map(bucket), buckets);
+}
+
+#[test]
+fn where_rows_cost_nothing_good_guesses_are_made_at_full_length() {
+    let mut device = Device::new(0.010, 0.000_1);
+    let mut acceptance = Acceptance::new(0.5);
+    let last = (0..100).map(|_| device.step(&mut acceptance, 8)).last();
+    assert_eq!(last, Some(8));
+    assert!(
+        device.rate() > 6.0 * device.plain_rate(),
+        "{}",
+        device.rate()
+    );
+}
+
+#[test]
+fn where_every_row_costs_as_much_as_a_step_hardly_any_time_is_lost() {
+    let mut device = Device::new(0.000_1, 0.010);
+    let mut acceptance = Acceptance::new(0.5);
+    let tried = (0..2000)
+        .filter(|_| device.step(&mut acceptance, 8) > 0)
+        .count();
+    assert!(tried < 12, "{tried}");
+    assert!(device.rate() > 0.99 * device.plain_rate());
+}
+
+#[test]
+fn bad_guesses_are_given_up_and_good_ones_taken_up_again() {
+    let mut device = Device::new(0.010, 0.001);
+    let mut acceptance = Acceptance::new(0.5);
+    let tried = (0..500)
+        .filter(|_| device.step(&mut acceptance, 0) > 0)
+        .count();
+    assert!(tried < 10, "{tried}");
+    assert!(device.rate() > 0.98 * device.plain_rate());
+    let again = (0..40)
+        .filter(|_| device.step(&mut acceptance, 8) > 0)
+        .count();
+    assert!(again > 20, "{again}");
+}
+
+#[test]
+fn the_length_follows_the_acceptance() {
+    let mut gain = Gain::default();
+    for _ in 0..4 {
+        for rows in 0..=8 {
+            gain.record(1, rows, Source::Draft, 0.010 + 0.002 * rows as f64);
+        }
+    }
+    let chosen = |gain: &mut Gain, p| {
+        let sure = Acceptance::new(p);
+        gain.choose(ALONE, Source::Draft, &sure, 8)
+    };
+    let lengths = [0.2, 0.5, 0.7, 0.97].map(|p| chosen(&mut gain, p));
+    assert!(lengths.is_sorted() && lengths[3] == 8, "{lengths:?}");
+    assert!((1..=3).contains(&lengths[1]), "{lengths:?}");
+    gain.steps = 1;
+    assert_eq!(chosen(&mut gain, 0.05), 0);
+}
+
+#[test]
+fn one_slow_step_does_not_decide() {
+    let mut gain = Gain::default();
+    // The first of a shape is slow, as it compiles.
+    for seconds in [9.0, 0.010, 0.010] {
+        gain.record(1, 0, Source::Lookup, seconds);
+    }
+    for seconds in [9.0, 0.011, 5.0, 0.011, 0.011, 0.011, 0.011] {
+        gain.record(1, 2, Source::Lookup, seconds);
+    }
+    let sure = Acceptance::new(0.95);
+    assert!(gain.choose(ALONE, Source::Lookup, &sure, 2) == 2);
+}
+
+#[test]
+fn those_that_sit_a_step_out_have_to_make_up_for_it() {
+    let mut gain = Gain::default();
+    for _ in 0..4 {
+        for sequences in 1..=4 {
+            for rows in 0..=8 {
+                gain.record(sequences, rows, Source::Lookup, 0.010);
+            }
+        }
+    }
+    let likely = Acceptance::new(0.5);
+    let mixed = Batch {
+        decoding: 4,
+        proposing: 1,
+    };
+    let worth = |batch, count| gain.worth(batch, Source::Lookup, &likely, count).unwrap();
+    // One token more in every other step is what it would have had anyway.
+    assert!(worth(mixed, 8) < 1.0 && worth(ALONE, 8) > 1.9);
+    let sure = Acceptance::new(0.9);
+    assert!(gain.worth(mixed, Source::Lookup, &sure, 8).unwrap() > MARGIN);
+}

@@ -1,0 +1,252 @@
+//! Proposals: who makes some, what they are, and what is learned of them.
+//!
+//! A sequence that is to propose waits for its token to be read; the others
+//! are computed ahead as ever. Those that propose do so in the same steps.
+
+use std::time::Duration;
+
+use super::{Engine, guarded};
+use crate::engine::{
+    model::Loader,
+    scheduler::{Candidate, Share},
+    speculation::{
+        draft::{Drafted, Wanted},
+        gain::{Batch, Source},
+        state::Verified,
+    },
+    step::{Outcome, Part, Proposals, StepError},
+    types::*,
+};
+
+impl<L: Loader> Engine<L> {
+    /// The speculation of a request that asks for `wanted`.
+    pub(super) fn speculation(&self, wanted: Option<Speculation>) -> Speculation {
+        let resident = self.resident.as_ref();
+        let forgets = resident.is_some_and(|it| it.decoder.can_forget());
+        match self.options.deterministic || !forgets {
+            true => Speculation::Off,
+            false => wanted.unwrap_or(self.options.speculation),
+        }
+    }
+
+    /// What a plan has to know of all that may be part of the next step.
+    pub(super) fn candidates(&mut self) -> Vec<Candidate> {
+        // Proposals in flight, or a token that some are to follow.
+        let proposing = self.flight.as_ref().is_some_and(|flight| {
+            let flying = flight.parts.iter().any(|part| part.proposals > 0);
+            let mut held = self.running.iter().filter(|it| it.lazy.is_some());
+            flying || held.any(|it| it.speculating.intent.is_some())
+        });
+        let running = self.running.iter_mut().enumerate();
+        running
+            .filter_map(|(index, sequence)| {
+                let waits = proposing && sequence.proposals() > 0 && !sequence.speculating.waited;
+                sequence.speculating.waited |= waits;
+                (!waits).then(|| sequence.candidate(index)).flatten()
+            })
+            .collect()
+    }
+
+    /// Lets every sequence that has just got tokens decide what to propose.
+    pub(super) fn decide_proposals(&mut self) {
+        let mut prompts = self.running.iter();
+        if prompts.any(|it| it.computed < it.prompt_tokens()) {
+            // Proposals would have to wait for whole chunks of them.
+            for sequence in &mut self.running {
+                sequence.speculating.intent = None;
+            }
+            return;
+        }
+        let all = self.running.iter().filter(|it| it.decodes());
+        let could = all.clone().filter(|it| it.speculating.could());
+        let batch = Batch {
+            decoding: all.count(),
+            proposing: could.count(),
+        };
+        let most = self.options.draft_tokens;
+        for index in 0..self.running.len() {
+            let sequence = &mut self.running[index];
+            if !std::mem::take(&mut sequence.speculating.fresh) || sequence.alone {
+                continue;
+            }
+            let most = most.min(sequence.most_proposals());
+            if sequence.decodes() && sequence.speculating.could() {
+                sequence.speculating.decide(&mut self.gain, batch, most);
+            }
+            let intent = sequence.speculating.intent;
+            if intent.is_some_and(|it| it.source == Source::Draft) && !self.follow(index) {
+                self.running[index].speculating.intent = None;
+            }
+        }
+    }
+
+    /// Brings the draft near the end of a sequence, a chunk a turn at most;
+    /// whether it is there.
+    fn follow(&mut self, index: usize) -> bool {
+        let sequence = &mut self.running[index];
+        let Some(drafter) = &mut self.drafter else {
+            sequence.speculating.end_drafts();
+            return false;
+        };
+        let (slot, expected) = (sequence.slot(), sequence.expected());
+        if drafter.is_near(slot, sequence.tokens.len()) {
+            return true;
+        }
+        if std::mem::replace(&mut self.uneven, true) {
+            return false;
+        }
+        let salt = &sequence.request.cache_salt;
+        let followed = guarded(|| Ok(drafter.follow(slot, &sequence.tokens, expected, salt)));
+        match followed {
+            Ok(Ok(near)) => near,
+            Ok(Err(error)) => {
+                tracing::info!(request = %sequence.id, %error, "the draft model is not asked any more");
+                sequence.speculating.end_drafts();
+                false
+            }
+            Err(fault) => {
+                self.draft_failed(&fault);
+                false
+            }
+        }
+    }
+
+    /// What is proposed for each share. One whose proposals fail keeps its own
+    /// rows.
+    pub(super) fn proposals(&mut self, shares: &mut [Share]) -> Vec<Proposals> {
+        let mut drafted = self.drafted(shares);
+        let mut proposals = Vec::with_capacity(shares.len());
+        for share in shares {
+            let sequence = &self.running[share.index];
+            let source = sequence.speculating.intent.map(|intent| intent.source);
+            let made = match source {
+                _ if share.proposals == 0 => Proposals::None,
+                Some(Source::Draft) => match drafted.pop() {
+                    Some(drafted) => Proposals::Drafted(drafted),
+                    None => Proposals::None,
+                },
+                Some(Source::Lookup) => {
+                    let looked_up = &sequence.speculating;
+                    Proposals::LookedUp(looked_up.looked_up(&sequence.tokens, share.proposals))
+                }
+                None => Proposals::None,
+            };
+            let count = match &made {
+                Proposals::None => 0,
+                Proposals::LookedUp(tokens) => tokens.len(),
+                Proposals::Drafted(_) => share.proposals,
+            };
+            share.rows -= share.proposals - count;
+            share.proposals = count;
+            proposals.push(made);
+        }
+        proposals
+    }
+
+    /// The draft's proposals, for the last share that wants some first; none at
+    /// all if it fails.
+    fn drafted(&mut self, shares: &[Share]) -> Vec<Drafted> {
+        let drafts = |share: &&Share| {
+            let intent = self.running[share.index].speculating.intent;
+            share.proposals > 0 && intent.is_some_and(|it| it.source == Source::Draft)
+        };
+        let shares: Vec<Share> = shares.iter().filter(drafts).rev().copied().collect();
+        let (Some(drafter), false) = (&mut self.drafter, shares.is_empty()) else {
+            return Vec::new();
+        };
+        let running = &self.running;
+        let drafted = guarded(|| {
+            let mut wanted = Vec::with_capacity(shares.len());
+            for share in &shares {
+                let sequence = &running[share.index];
+                let (slot, length) = (sequence.slot(), sequence.tokens.len());
+                let room = drafter.make_room(slot, length + share.proposals);
+                room.map_err(|error| StepError(error.to_string()))?;
+                wanted.push(Wanted {
+                    slot,
+                    tokens: &sequence.tokens,
+                    count: share.proposals,
+                    params: &sequence.request.sampling,
+                    seed: sequence.seed,
+                    generated: sequence.generated(),
+                });
+            }
+            Ok(drafter.draft(&wanted)?)
+        });
+        drafted.unwrap_or_else(|fault| {
+            self.draft_failed(&fault);
+            Vec::new()
+        })
+    }
+
+    /// No request that runs now asks the draft again.
+    fn draft_failed(&mut self, fault: &StepError) {
+        tracing::warn!(%fault, "the draft model failed: running requests go on without");
+        for sequence in &mut self.running {
+            sequence.speculating.end_drafts();
+        }
+        self.clear_drafts();
+    }
+
+    /// Takes back what was computed of proposals that were not accepted, and
+    /// counts the others.
+    ///
+    /// # Errors
+    /// When the cache cannot forget them.
+    pub(super) fn settle(&mut self, index: usize, outcome: &Outcome) -> Result<(), StepError> {
+        let part = outcome.part;
+        let accepted = outcome.tokens.len().saturating_sub(1);
+        let sequence = &mut self.running[index];
+        sequence.computed = part.computed + accepted;
+        if let Some(drafter) = &mut self.drafter {
+            drafter.settle(sequence.slot(), sequence.computed);
+        }
+        self.totals.proposed_tokens += part.proposals as u64;
+        self.totals.accepted_tokens += accepted as u64;
+        if accepted < part.proposals {
+            self.kv.truncate(sequence.slot(), sequence.computed)?;
+        }
+        Ok(())
+    }
+
+    /// Notes how long a step took.
+    pub(super) fn measure_step(&mut self, outcomes: &[Outcome], ahead: bool, took: Duration) {
+        let parts = || outcomes.iter().map(|outcome| &outcome.part);
+        let proposed: usize = parts().map(|part| part.proposals).sum();
+        let mut drafted = parts().filter(|part| part.proposals > 0);
+        let source = match drafted.any(|part| part.source == Source::Draft) {
+            true => Source::Draft,
+            false => Source::Lookup,
+        };
+        // A step without proposals is as fast as it gets if it was launched
+        // ahead. One that a chunk of the draft's came before says nothing.
+        let comparable = parts().all(|part| !part.prefill) && (ahead || proposed > 0);
+        if !std::mem::take(&mut self.uneven) && comparable {
+            self.gain
+                .record(outcomes.len(), proposed, source, took.as_secs_f64());
+        }
+    }
+
+    /// The draft forgets a sequence, or keeps what it has of its `tokens`.
+    pub(super) fn forget_draft(&mut self, slot: usize, tokens: Option<&[u32]>) {
+        if let Some(drafter) = &mut self.drafter {
+            drafter.release(slot, tokens);
+        }
+    }
+
+    pub(super) fn clear_drafts(&mut self) {
+        if let Some(drafter) = &mut self.drafter {
+            drafter.clear();
+        }
+    }
+}
+
+/// What became of a part's proposals, the first `accepted` of which are tokens
+/// of the answer.
+pub(super) fn verified(part: &Part, accepted: usize) -> Option<Verified> {
+    (part.proposals > 0).then_some(Verified {
+        source: part.source,
+        proposed: part.proposals,
+        accepted,
+    })
+}

@@ -1,7 +1,8 @@
 //! `maquette bench`: prefill and decode speed, through the engine as it serves.
 //!
 //! Every run has a prompt of its own, so that nothing comes from the cache, and
-//! generates exactly as many tokens as asked for. The figures are medians of
+//! generates exactly as many tokens as asked for. Nothing is proposed ahead of
+//! the model unless `--speculation` or `--draft-model` says so. The figures are medians of
 //! the runs after one to warm up. Several sequences run together, with prompts
 //! of different lengths; their figures are those of all of them.
 
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::workstation::{
     AnswerEvent, CompletionRequest, GenerationOptions, LoadedModel, Prompt, SamplingOverrides,
-    Timings, Usage, Workstation,
+    Speculation, Timings, Usage, Workstation,
 };
 
 /// What one run took.
@@ -42,6 +43,9 @@ struct Run {
 /// Measures and prints.
 pub async fn run(mut args: BenchArgs) -> Result<(), CliError> {
     let mut started = headless(None)?;
+    // What random weights say repeats itself: what is gained by that would hide
+    // the model's own speed, so it has to be asked for.
+    started.settings.engine.speculation = Speculation::Off;
     let speculation = std::mem::take(&mut args.speculation);
     speculation.apply(&mut started.settings.engine);
     // What earlier runs have stored must not count, nor stay behind.

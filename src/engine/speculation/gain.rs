@@ -240,7 +240,7 @@ impl Gain {
             before = (cell.rows, seconds);
         }
         let known = before.0.max(sequences as f64);
-        (rows <= known * 2.0).then(|| before.1 + slope * (rows - before.0))
+        (rows <= known * 2.0).then_some(before.1 + slope * (rows - before.0))
     }
 
     fn times(&mut self, sequences: usize) -> &mut Times {

@@ -1,11 +1,11 @@
 //! Proposed tokens with a real model, the guide: the answers are the same with
 //! and without, and what repeats is taken several tokens at once.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::LazyLock};
 
 use maquette::{
     engine::{
-        EngineHandle, EngineOptions, Event, Finish, ModelSource, Request, RequestStream,
+        EngineHandle, EngineOptions, Event, Finish, KvMode, ModelSource, Request, RequestStream,
         SamplingParams, Speculation,
     },
     text::{
@@ -36,6 +36,13 @@ fn start(speculation: Speculation, always_propose: bool) -> EngineHandle {
     wait(engine.load_with_draft(guide(), Some(guide()))).unwrap();
     engine
 }
+
+/// They live as long as the program: one that ends at the same time would free
+/// its arrays beside MLX's own end.
+static PLAIN: LazyLock<EngineHandle> = LazyLock::new(|| start(Speculation::Off, false));
+static LOOKUP: LazyLock<EngineHandle> = LazyLock::new(|| start(Speculation::Lookup, true));
+static DRAFT: LazyLock<EngineHandle> = LazyLock::new(|| start(Speculation::Draft, true));
+static AUTO: LazyLock<EngineHandle> = LazyLock::new(|| start(Speculation::Auto, false));
 
 fn chat(engine: &EngineHandle, question: &str) -> Vec<u32> {
     let model = engine.model().borrow().clone().unwrap();
@@ -102,9 +109,8 @@ fn ask(engine: &EngineHandle, request: Request) -> (Vec<u32>, Finish) {
 
 /// Every prompt's answer without proposals, computed alone.
 fn plain(temperature: f32) -> Vec<Vec<u32>> {
-    let engine = start(Speculation::Off, false);
-    let prompts = prompts(&engine);
-    let ask = |prompt: &Vec<u32>| ask(&engine, request(prompt, temperature)).0;
+    let prompts = prompts(&PLAIN);
+    let ask = |prompt: &Vec<u32>| ask(&PLAIN, request(prompt, temperature)).0;
     prompts.iter().map(ask).collect()
 }
 
@@ -112,11 +118,11 @@ fn plain(temperature: f32) -> Vec<Vec<u32>> {
 fn no_answer_changes_and_what_repeats_is_taken() {
     for temperature in [0.0, 0.8] {
         let expected = plain(temperature);
-        let engine = start(Speculation::Lookup, true);
-        let prompts = prompts(&engine);
+        let engine = &*LOOKUP;
+        let prompts = prompts(engine);
         let (mut proposed, mut accepted) = (0, 0);
         for (prompt, expected) in prompts.iter().zip(&expected) {
-            let (tokens, finish) = ask(&engine, request(prompt, temperature));
+            let (tokens, finish) = ask(engine, request(prompt, temperature));
             assert_eq!(&tokens, expected, "alone, at {temperature}");
             proposed += finish.usage.proposed_tokens;
             accepted += finish.usage.accepted_tokens;
@@ -144,21 +150,21 @@ fn no_answer_changes_and_what_repeats_is_taken() {
 #[test]
 fn a_model_that_drafts_for_itself_is_always_right() {
     let expected = plain(0.0);
-    let engine = start(Speculation::Draft, true);
+    let engine = &*DRAFT;
     let model = engine.model().borrow().clone().unwrap();
     assert_eq!(model.draft.as_deref(), Some("guide"));
-    for (prompt, expected) in prompts(&engine).iter().zip(&expected) {
-        let (tokens, finish) = ask(&engine, request(prompt, 0.0));
+    for (prompt, expected) in prompts(engine).iter().zip(&expected) {
+        let (tokens, finish) = ask(engine, request(prompt, 0.0));
         assert_eq!(&tokens, expected);
         let usage = finish.usage;
         assert!(usage.accepted_tokens >= 48, "{usage:?}");
         assert_eq!(usage.accepted_tokens, usage.proposed_tokens);
     }
     // Drawn with numbers of its own, kept as far as both agree: nearly always.
-    let prompt = &prompts(&engine)[0];
+    let prompt = &prompts(engine)[0];
     let mut drawn = request(prompt, 1.0);
     drawn.sampling.seed = None;
-    let usage = ask(&engine, drawn).1.usage;
+    let usage = ask(engine, drawn).1.usage;
     assert!(
         usage.accepted_tokens * 10 >= usage.proposed_tokens * 9,
         "{usage:?}"
@@ -168,13 +174,33 @@ fn a_model_that_drafts_for_itself_is_always_right() {
 #[test]
 fn left_to_decide_it_answers_the_same() {
     let expected = plain(0.0);
-    let engine = start(Speculation::Auto, false);
-    let prompts = prompts(&engine);
+    let engine = &*AUTO;
+    let prompts = prompts(engine);
     let streams: Vec<RequestStream> = prompts
         .iter()
         .map(|prompt| engine.submit(request(prompt, 0.0)).unwrap())
         .collect();
     for (stream, expected) in streams.into_iter().zip(&expected) {
         assert_eq!(&collect(stream).0, expected);
+    }
+}
+
+#[test]
+fn proposals_and_packed_pages_go_together() {
+    // What is packed when a token is computed hangs on the step, so that the
+    // answers need not be the same: over many pages, they end as they should.
+    let prompts = prompts(&LOOKUP);
+    for mode in [KvMode::Affine { bits: 8 }, KvMode::Affine { bits: 4 }] {
+        let mut long = request(&prompts[4], 0.0);
+        (long.kv_mode, long.max_tokens) = (Some(mode), Some(300));
+        let (tokens, finish) = ask(&LOOKUP, long.clone());
+        assert_eq!(tokens.len(), 300);
+        let usage = finish.usage;
+        assert!(usage.accepted_tokens > 20, "{usage:?}");
+        assert!(usage.accepted_tokens < usage.proposed_tokens, "{usage:?}");
+        // The next turn finds what was accepted.
+        long.prompt.extend(tokens);
+        let usage = ask(&LOOKUP, long).1.usage;
+        assert!(usage.cached_tokens + 2 >= usage.prompt_tokens, "{usage:?}");
     }
 }

@@ -185,3 +185,29 @@ fn all_memory_comes_back() {
     let rows = Array::from_slice(&[0f32], &[1, 1, 1, 1]);
     assert!(cache.update(0, 0, rows.clone(), rows).is_err());
 }
+
+#[test]
+fn proposals_are_forgotten_and_pages_are_not_cut() {
+    let mut cache = cache(10_000);
+    run(&mut cache, 1, &tokens(100));
+    cache.seal(1, &tokens(100));
+    let proposed: Vec<u32> = (0..64).map(|i| 9000 + i).collect();
+    for accepted in [0, 1, 30, 64] {
+        let mut all = tokens(100);
+        all.extend(&proposed);
+        assert_eq!(compute(&mut cache, 1, &proposed), all);
+        cache.truncate(1, 100 + accepted).unwrap();
+        let mut next = all[..100 + accepted].to_vec();
+        next.push(5);
+        assert_eq!(compute(&mut cache, 1, &[5]), next);
+        cache.truncate(1, 100).unwrap();
+    }
+    let error = cache.truncate(1, 99).unwrap_err();
+    assert!(error.what().contains("pages were made of 100"), "{error}");
+    // What was refused changed nothing, and what was forgotten is not found.
+    cache.release(1, Some(&tokens(100)));
+    let mut other = tokens(100);
+    other.extend(&proposed);
+    assert_eq!(live(&mut cache, &other), 100);
+    assert!(cache.truncate(77, 0).is_err());
+}

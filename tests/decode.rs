@@ -83,6 +83,7 @@ fn cache(model: &Model) -> KvCache {
         layers: model.kv_layers(),
         limit: u64::MAX,
         kept_limit: 0,
+        ..CacheOptions::default()
     })
 }
 

@@ -35,6 +35,24 @@ pub struct Attention<'a> {
     pub causal: bool,
     /// Added to the scores, `[tokens, length]` for every head.
     pub mask: Option<&'a [f32]>,
+    /// Scores become `cap · tanh(scores / cap)` before the mask.
+    pub cap: Option<f32>,
+    /// A score a head that takes part in the softmax and has no value.
+    pub sinks: Option<&'a [f32]>,
+}
+
+impl Attention<'_> {
+    fn capped(&self, scores: &mut [f32]) {
+        if let Some(cap) = self.cap {
+            scores
+                .iter_mut()
+                .for_each(|score| *score = cap * (*score / cap).tanh());
+        }
+    }
+
+    fn sink(&self, head: usize) -> f32 {
+        self.sinks.map_or(f32::NEG_INFINITY, |sinks| sinks[head])
+    }
 }
 
 /// Writes `[heads, tokens, value_dim]`. The segments' lengths add up to
@@ -50,6 +68,7 @@ pub fn attention(a: &Attention, q: Heads, segments: &[Segment], out: &mut [f32])
     );
     assert!(!a.causal || a.tokens <= a.length);
     assert!(a.mask.is_none_or(|mask| mask.len() == a.tokens * a.length));
+    assert!(a.sinks.is_none_or(|sinks| sinks.len() == a.heads));
     assert_eq!(a.length, segments.iter().map(|s| s.length).sum::<usize>());
     if out.is_empty() {
         return;
@@ -111,13 +130,17 @@ impl WithSimd for OneToken<'_, '_> {
                 let (key, position) = (&keys[row * stride..][..a.key_dim], start + row);
                 for (i, scores) in scores.chunks_exact_mut(a.length).enumerate() {
                     let query = q.row(kv_head * group + i, 0, a.key_dim);
-                    let mask = a.mask.map_or(0.0, |mask| mask[position]);
-                    scores[position] = fma::<S>(dot::<S>(query, key), a.scale, mask);
+                    scores[position] = dot::<S>(query, key) * a.scale;
                 }
             }
         }
-        for scores in scores.chunks_exact_mut(a.length) {
-            softmax::<S>(scores);
+        for (i, scores) in scores.chunks_exact_mut(a.length).enumerate() {
+            a.capped(scores);
+            if let Some(mask) = a.mask {
+                let pairs = scores.iter_mut().zip(mask);
+                pairs.for_each(|(score, mask)| *score += mask);
+            }
+            softmax::<S>(scores, a.sink(kv_head * group + i));
         }
         out.fill(0.0);
         for (start, segment, [first, count]) in blocks(segments) {
@@ -202,6 +225,7 @@ fn many_tokens(a: &Attention, head: usize, q: Heads, k: Matrix, v: Matrix, out: 
         multiply(queries, keys.transposed(), scores, visible, a.scale);
         for (i, row) in scores.chunks_exact_mut(visible).enumerate() {
             let token = first + i;
+            a.capped(row);
             if let Some(mask) = a.mask {
                 let mask = &mask[token * a.length..][..visible];
                 row.iter_mut()
@@ -214,7 +238,7 @@ fn many_tokens(a: &Attention, head: usize, q: Heads, k: Matrix, v: Matrix, out: 
                 visible
             };
             row[seen..].fill(0.0);
-            Arch::new().dispatch(Softmax(&mut row[..seen]));
+            Arch::new().dispatch(Softmax(&mut row[..seen], a.sink(head)));
         }
         let values = v.first_rows(visible);
         let weights = Matrix::row_major(scores, count, visible);
@@ -239,28 +263,29 @@ fn head_matrix<'a>(
     Matrix::strided(data, rows, width, heads.strides[1])
 }
 
-struct Softmax<'a>(&'a mut [f32]);
+struct Softmax<'a>(&'a mut [f32], f32);
 
 impl WithSimd for Softmax<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        softmax::<S>(self.0);
+        softmax::<S>(self.0, self.1);
     }
 }
 
 /// Subtracts the largest score first; a row that sees nothing stays zero.
+/// `sink` is one more score, whose share is not kept.
 #[inline(always)]
-fn softmax<S: Simd>(scores: &mut [f32]) {
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+fn softmax<S: Simd>(scores: &mut [f32], sink: f32) {
+    let largest = scores.iter().copied().fold(sink, f32::max);
     if largest == f32::NEG_INFINITY {
         return scores.fill(0.0);
     }
     for score in scores.iter_mut() {
         *score = exp::<S>(*score - largest);
     }
-    let scale = scores.iter().sum::<f32>().recip();
+    let scale = (scores.iter().sum::<f32>() + (sink - largest).exp()).recip();
     for score in scores.iter_mut() {
         *score *= scale;
     }

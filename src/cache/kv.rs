@@ -47,6 +47,11 @@ pub struct CacheOptions {
     /// Covers everything about the model that changes keys and values.
     pub fingerprint: String,
     pub layers: Vec<KvLayer>,
+    /// What a sequence carries on besides, however long it is.
+    pub state_bytes: u64,
+    /// Nothing that a sequence leaves behind can be cut back to a common
+    /// beginning: nothing is kept or looked for.
+    pub snapshots_only: bool,
     /// Bytes of running and ended sequences and pages together.
     pub limit: u64,
     /// Bytes of ended sequences and pages. The sequence that ended last may
@@ -84,6 +89,8 @@ pub struct KvCache {
     pub(super) disk: Option<ModelDisk>,
     fingerprint: String,
     layers: Vec<KvLayer>,
+    state_bytes: u64,
+    snapshots_only: bool,
     pub(super) plain: Rc<Scheme>,
     /// Those of other modes, as far as they were asked for.
     schemes: Vec<(KvMode, Rc<Scheme>)>,
@@ -104,6 +111,8 @@ impl KvCache {
             disk: None,
             fingerprint: options.fingerprint,
             layers: options.layers,
+            state_bytes: options.state_bytes,
+            snapshots_only: options.snapshots_only,
             plain: Rc::new(plain),
             schemes: Vec::new(),
             limit: options.limit,
@@ -119,7 +128,7 @@ impl KvCache {
     /// # Errors
     /// When the model cannot take the mode.
     pub fn bytes_for(&mut self, mode: KvMode, tokens: usize) -> Result<u64, Refusal> {
-        Ok(self.scheme(mode)?.bytes_for(tokens))
+        Ok(self.scheme(mode)?.bytes_for(tokens) + self.state_bytes)
     }
 
     fn scheme(&mut self, mode: KvMode) -> Result<Rc<Scheme>, Refusal> {
@@ -155,9 +164,12 @@ impl KvCache {
     ) -> Result<usize, CacheError> {
         let expected = expected.max(prompt.len());
         let scheme = self.scheme(policy.mode)?;
-        let promised = scheme.bytes_for(expected);
+        let promised = scheme.bytes_for(expected) + self.state_bytes;
         self.check_room(promised)?;
-        let wanted = &prompt[..prompt.len().saturating_sub(1)];
+        let wanted = match self.snapshots_only {
+            true => &[],
+            false => &prompt[..prompt.len().saturating_sub(1)],
+        };
         let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
         let mut walk = self.pages.walk(root, wanted);
         walk.forget_shorter_than(LEAST_COMMON);
@@ -302,6 +314,10 @@ impl KvCache {
     /// Makes pages of the first tokens of a running sequence, all of which it
     /// has computed: other prompts may begin with them from now on.
     pub fn seal(&mut self, sequence: usize, tokens: &[u32]) {
+        let running = self.running.get(&sequence);
+        if running.is_none_or(|running| !self.leaves_pages(&running.holder)) {
+            return;
+        }
         if let Some(mut running) = self.running.remove(&sequence) {
             let length = running.holder.tail.length().min(tokens.len());
             self.register(&mut running.holder, &tokens[..length]);
@@ -317,7 +333,7 @@ impl KvCache {
     pub fn grow(&mut self, sequence: usize, tokens: usize) -> Result<(), CacheError> {
         let running = self.running.get(&sequence);
         let scheme = running.map(|running| running.holder.tail.scheme());
-        let total = scheme.unwrap_or(&self.plain).bytes_for(tokens);
+        let total = scheme.unwrap_or(&self.plain).bytes_for(tokens) + self.state_bytes;
         // Asked for every row of every step: nearly always this is the answer.
         if running.is_some_and(|running| total <= running.promised) {
             return Ok(());
@@ -360,6 +376,7 @@ impl KvCache {
         let Some(Running { mut holder, .. }) = self.running.remove(&sequence) else {
             return;
         };
+        let tokens = tokens.filter(|_| self.leaves_pages(&holder));
         let length = tokens.map_or(0, |tokens| tokens.len().min(holder.tail.length()));
         let tokens = tokens.map_or(&[][..], |tokens| &tokens[..length]);
         self.register(&mut holder, tokens);
@@ -382,6 +399,12 @@ impl KvCache {
             self.cool(0);
         }
         self.make_room(self.limit, &[]);
+    }
+
+    /// Whether others may begin with what a sequence has computed: states
+    /// stand for all of it at once.
+    fn leaves_pages(&self, holder: &Holder) -> bool {
+        !self.snapshots_only && !holder.tail.has_states()
     }
 
     /// Forgets everything but the running sequences' own tails.
@@ -450,5 +473,20 @@ impl KvStore for KvCache {
         form: RowForm,
     ) -> Result<[Array; 2], Exception> {
         self.tail_of(sequence)?.place(layer, form)
+    }
+
+    fn state(&mut self, sequence: usize, layer: usize) -> Result<Option<Vec<Array>>, Exception> {
+        Ok(self.tail_of(sequence)?.state(layer))
+    }
+
+    fn set_state(
+        &mut self,
+        sequence: usize,
+        layer: usize,
+        tokens: usize,
+        state: Vec<Array>,
+    ) -> Result<(), Exception> {
+        self.tail_of(sequence)?.set_state(layer, tokens, state);
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ fn cache(limit_tokens: u64) -> KvCache {
         layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
         limit: limit_tokens * 8,
         kept_limit: limit_tokens * 8,
+        ..CacheOptions::default()
     })
 }
 

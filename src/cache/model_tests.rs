@@ -115,6 +115,7 @@ impl World {
             layers: vec![KvLayer::new(1, 1, Dtype::Float32); LAYERS],
             limit,
             kept_limit: kept_tokens * TOKEN_BYTES,
+            ..CacheOptions::default()
         };
         Self {
             cache: cache(&options, disk.as_ref()),

@@ -49,6 +49,14 @@ impl KvLayer {
         }
     }
 
+    /// A layer without keys and values.
+    pub fn nothing(dtype: Dtype) -> Self {
+        Self {
+            packs: Packs::Plain,
+            ..Self::new(0, 0, dtype)
+        }
+    }
+
     /// Numbers of a token.
     pub fn numbers(&self) -> usize {
         self.heads * (self.widths[0] + self.widths[1])

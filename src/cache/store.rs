@@ -9,7 +9,7 @@ use std::rc::Rc;
 use mlx_rs::{Array, error::Exception};
 
 use super::{scheme::Rotation, tail::RowForm};
-use crate::mlx::{self, Segment};
+use crate::mlx::{self, Scoring, Segment};
 
 /// Everything that a sequence may look at in a layer, in the order of positions.
 #[derive(Debug)]
@@ -29,23 +29,22 @@ impl Past {
         Self::new(vec![Segment::plain(keys, values)], None)
     }
 
+    /// Tokens.
+    pub fn length(&self) -> i32 {
+        self.segments.iter().map(Segment::rows).sum()
+    }
+
     /// Attention of queries `[1, heads, T, head_dim]`, the last `T` positions;
-    /// see [`mlx::attention`] for the rest.
+    /// see [`mlx::attention`].
     ///
     /// # Errors
     /// When the shapes do not fit or MLX refuses an operation.
-    pub fn attend(
-        &self,
-        q: &Array,
-        scale: f32,
-        causal: bool,
-        mask: Option<&Array>,
-    ) -> Result<Array, Exception> {
+    pub fn attend(&self, q: &Array, scoring: Scoring) -> Result<Array, Exception> {
         let Some(rotation) = &self.rotation else {
-            return mlx::attention_over(q, &self.segments, scale, causal, mask);
+            return mlx::attention_over(q, &self.segments, scoring);
         };
         let q = rotation.rotate(q)?;
-        let mixed = mlx::attention_over(&q, &self.segments, scale, causal, mask)?;
+        let mixed = mlx::attention_over(&q, &self.segments, scoring)?;
         rotation.rotate_back(&mixed)
     }
 
@@ -104,4 +103,32 @@ pub trait KvStore {
     ) -> Result<[Array; 2], Exception> {
         Err(Exception::custom("this store has no buffers to write into"))
     }
+
+    /// What `layer` carries on of `sequence`: as the last `set_state` left it,
+    /// `None` before its first token.
+    ///
+    /// # Errors
+    /// When the store keeps no states, or the sequence is unknown to it.
+    fn state(&mut self, _sequence: usize, _layer: usize) -> Result<Option<Vec<Array>>, Exception> {
+        Err(stateless())
+    }
+
+    /// Replaces what `layer` carries on of `sequence`, which has taken in
+    /// `tokens` more tokens.
+    ///
+    /// # Errors
+    /// As for [`KvStore::state`].
+    fn set_state(
+        &mut self,
+        _sequence: usize,
+        _layer: usize,
+        _tokens: usize,
+        _state: Vec<Array>,
+    ) -> Result<(), Exception> {
+        Err(stateless())
+    }
+}
+
+fn stateless() -> Exception {
+    Exception::custom("this store keeps no states")
 }

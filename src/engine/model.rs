@@ -21,6 +21,10 @@ pub(super) trait Decoder {
     fn forward(&self, step: &Step, kv: &mut dyn KvStore) -> Result<Array, Exception>;
     /// What each layer keeps of a token.
     fn kv_layers(&self) -> Vec<KvLayer>;
+    /// Bytes of recurrent state that a sequence needs, however long it is.
+    fn state_bytes(&self) -> u64 {
+        0
+    }
     /// Whether the cache can take back the latest tokens of a sequence. A state
     /// that is carried from token to token cannot: such a model's sequences
     /// are not speculated on.
@@ -36,6 +40,14 @@ impl Decoder for Model {
 
     fn kv_layers(&self) -> Vec<KvLayer> {
         Model::kv_layers(self)
+    }
+
+    fn state_bytes(&self) -> u64 {
+        Model::state_bytes(self) as u64
+    }
+
+    fn can_forget(&self) -> bool {
+        Model::can_forget(self)
     }
 }
 

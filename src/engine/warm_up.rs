@@ -31,7 +31,7 @@ pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepErr
             fingerprint: "warm-up".to_owned(),
             layers: decoder.kv_layers(),
             limit: u64::MAX,
-            kept_limit: 0,
+            ..CacheOptions::default()
         });
         kv.admit(SEQUENCE, &vec![0; chunk], tokens, &KvPolicy::default())
             .map_err(|error| StepError(error.to_string()))?;

@@ -5,6 +5,7 @@ use mlx_rs::{
     Array, Dtype,
     error::Exception,
     fast::{self, ScaledDotProductAttentionMask},
+    ops,
 };
 
 use super::{
@@ -102,43 +103,66 @@ fn for_rope(x: &Array) -> Result<Array> {
     }
 }
 
+/// How queries and keys become weights.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scoring<'a> {
+    pub scale: f32,
+    /// Later positions are hidden.
+    pub causal: bool,
+    /// `[T, L]`, of the type of the queries, added to the scores; excludes
+    /// `causal`.
+    pub mask: Option<&'a Array>,
+    /// `[H]`, of the type of the queries: a score a head that takes part in the
+    /// softmax and has no value.
+    pub sinks: Option<&'a Array>,
+    /// Scores become `cap · tanh(scores / cap)` before the mask.
+    pub cap: Option<f32>,
+}
+
 /// Scaled dot-product attention.
 ///
 /// `q` is `[1, H, T, D]`, `k` `[1, Hkv, L, D]`, `v` `[1, Hkv, L, Dv]`, with the
-/// queries at the last `T` of `L` positions. `causal` hides later positions;
-/// `mask` (`[T, L]`, of the type of `q`) is added to the scores and excludes
-/// `causal`. Gives `[1, H, T, Dv]`.
-pub fn attention(
-    q: &Array,
-    k: &Array,
-    v: &Array,
-    scale: f32,
-    causal: bool,
-    mask: Option<&Array>,
-) -> Result<Array> {
+/// queries at the last `T` of `L` positions. Gives `[1, H, T, Dv]`.
+pub fn attention(q: &Array, k: &Array, v: &Array, scoring: Scoring) -> Result<Array> {
+    let Scoring {
+        scale,
+        causal,
+        mask,
+        sinks,
+        cap,
+    } = scoring;
     let plain = |a: &Array| a.dtype() == Dtype::Float32 && a.ndim() == 4 && a.dim(0) == 1;
     let plain_mask = mask.is_none_or(|m| m.dtype() == Dtype::Float32 && m.ndim() == 2);
-    if !on_cpu() || !plain(q) || !plain(k) || !plain(v) || !plain_mask {
+    let plain_sinks = sinks.is_none_or(|s| s.dtype() == Dtype::Float32);
+    if !on_cpu() || !plain(q) || !plain(k) || !plain(v) || !plain_mask || !plain_sinks {
+        if cap.is_some() {
+            return attention_in_steps(q, k, v, scoring);
+        }
         // One query sees everything, and without a mask GPUs take a faster path.
         let mode = match (mask, causal && q.dim(2) > 1) {
             (Some(mask), _) => Some(ScaledDotProductAttentionMask::Array(mask)),
             (None, true) => Some(ScaledDotProductAttentionMask::Causal),
             (None, false) => None,
         };
-        return fast::scaled_dot_product_attention(q, k, v, scale, mode, None::<&Array>);
+        return fast::scaled_dot_product_attention(q, k, v, scale, mode, sinks);
     }
     let segment = Segment::plain(k.clone(), v.clone());
-    attention_on_host(q, &[segment], scale, causal, mask)
+    attention_on_host(q, &[segment], scoring)
 }
 
 /// [`attention`] by the CPU's own kernel, over segments that may be packed.
 pub(super) fn attention_on_host(
     q: &Array,
     segments: &[Segment],
-    scale: f32,
-    causal: bool,
-    mask: Option<&Array>,
+    scoring: Scoring,
 ) -> Result<Array> {
+    let Scoring {
+        scale,
+        causal,
+        mask,
+        sinks,
+        cap,
+    } = scoring;
     let (heads, tokens) = (q.dim(1), q.dim(2));
     let length: i32 = segments.iter().map(Segment::rows).sum();
     let kv_heads = segments.first().map_or(0, |first| first.keys.dim(1));
@@ -152,7 +176,8 @@ pub(super) fn attention_on_host(
                 && segment.values.shape()[..3] == rows
                 && [segment.width(0), segment.width(1)] == [q.dim(3), value_dim]
         })
-        && mask.is_none_or(|m| m.shape() == [tokens, length]);
+        && mask.is_none_or(|m| m.shape() == [tokens, length])
+        && sinks.is_none_or(|s| s.shape() == [heads]);
     if !fits {
         let shapes = segments.iter().map(|s| [s.keys.shape(), s.values.shape()]);
         return Err(Exception::custom(format!(
@@ -162,14 +187,18 @@ pub(super) fn attention_on_host(
         )));
     }
     let parts = segments.iter().flat_map(|s| [&s.keys, &s.values]);
-    let inputs: Vec<&Array> = std::iter::once(q).chain(parts).chain(mask).collect();
+    let extras = mask.into_iter().chain(sinks);
+    let inputs: Vec<&Array> = std::iter::once(q).chain(parts).chain(extras).collect();
+    let (masked, sinking) = (mask.is_some(), sinks.is_some());
     let packings: Vec<_> = segments.iter().map(|s| s.packing.clone()).collect();
     let shape = [1, heads, tokens, value_dim];
     let causal = causal && mask.is_none();
     host::node(&inputs, &shape, Dtype::Float32, move |inputs, out| {
         let (q, rest) = (&inputs[0], &inputs[1..]);
-        let (rest, mask) = rest.split_at(2 * packings.len());
-        let mask = mask.first().map(|m| m.contiguous::<f32>());
+        let (rest, extras) = rest.split_at(2 * packings.len());
+        let mut extras = extras.iter().map(|extra| extra.contiguous::<f32>());
+        let mask = masked.then(|| extras.next()).flatten();
+        let sinks = sinking.then(|| extras.next()).flatten();
         let attention = kernels::Attention {
             heads: q.dim(1),
             kv_heads: kv_heads as usize,
@@ -180,6 +209,8 @@ pub(super) fn attention_on_host(
             scale,
             causal,
             mask: mask.as_deref(),
+            cap,
+            sinks: sinks.as_deref(),
         };
         let mut copies: Vec<Copied> = rest.iter().map(|_| Copied::default()).collect();
         let mut rows = copies
@@ -209,6 +240,33 @@ pub(super) fn attention_on_host(
             out.elements(),
         );
     })
+}
+
+/// Attention whose scores are capped, which MLX has no kernel for; without
+/// sinks.
+fn attention_in_steps(q: &Array, k: &Array, v: &Array, scoring: Scoring) -> Result<Array> {
+    let (heads, kv_heads) = (q.dim(1), k.dim(1));
+    let (rows, length) = (q.dim(2), k.dim(2));
+    // [kv heads, query heads that share one, rows, width]
+    let q = q.reshape(&[kv_heads, heads / kv_heads, rows, q.dim(3)])?;
+    let k = k.reshape(&[kv_heads, 1, length, k.dim(3)])?;
+    let values = v.reshape(&[kv_heads, 1, length, v.dim(3)])?;
+    let number = |x: f32| Array::from_f32(x).as_dtype(q.dtype());
+    let mut scores = ops::matmul(q.multiply(number(scoring.scale)?)?, k.swap_axes(-1, -2)?)?;
+    if let Some(cap) = scoring.cap {
+        let cap = number(cap)?;
+        scores = ops::tanh(scores.divide(&cap)?)?.multiply(&cap)?;
+    }
+    if let Some(mask) = scoring.mask {
+        scores = scores.add(mask)?;
+    } else if scoring.causal && rows > 1 {
+        let own = Array::from_iter(length - rows..length, &[rows, 1]);
+        let visible = Array::from_iter(0..length, &[1, length]).le(own)?;
+        let hidden = number(f32::NEG_INFINITY)?;
+        scores = ops::select(&visible, &scores, &hidden)?;
+    }
+    let weights = ops::softmax_axis(&scores, -1, true)?;
+    ops::matmul(weights, values)?.reshape(&[1, heads, rows, v.dim(3)])
 }
 
 /// Rows that were not side by side, copied.

@@ -10,6 +10,7 @@
 
 mod cuda;
 pub mod device;
+mod experts;
 mod heads;
 mod host;
 mod leave;
@@ -21,7 +22,8 @@ pub use cuda::{
     DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode, unpacks,
 };
 pub use device::{Backend, DeviceInfo, backend, device_info};
-pub use heads::{attention, rope, rope_each};
+pub use experts::{ExpertRows, expert_matmul_t, expert_quantized_matmul};
+pub use heads::{Scoring, attention, rope, rope_each};
 pub use leave::leave;
 pub use mlx_rs::{Array, Dtype, Stream, error::Exception, with_stream};
 pub use ops::*;

@@ -11,7 +11,9 @@ pub use maquette_kernels::packing::{Packing, Sketch, rotation};
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{
-    cuda, heads, host,
+    cuda,
+    heads::{self, Scoring},
+    host,
     ops::{on_cpu, on_cuda},
 };
 
@@ -84,19 +86,13 @@ pub fn join_segments(segments: &[Segment], dtype: Dtype) -> Result<[Array; 2]> {
 ///
 /// # Errors
 /// When the shapes do not fit or MLX refuses an operation.
-pub fn attention_over(
-    q: &Array,
-    segments: &[Segment],
-    scale: f32,
-    causal: bool,
-    mask: Option<&Array>,
-) -> Result<Array> {
+pub fn attention_over(q: &Array, segments: &[Segment], scoring: Scoring) -> Result<Array> {
     let plain = matches!(segments, [only] if only.packing.is_none());
     if plain || !on_cpu() || q.dtype() != Dtype::Float32 {
         let [keys, values] = join_segments(segments, q.dtype())?;
-        return heads::attention(q, &keys, &values, scale, causal, mask);
+        return heads::attention(q, &keys, &values, scoring);
     }
-    heads::attention_on_host(q, segments, scale, causal, mask)
+    heads::attention_on_host(q, segments, scoring)
 }
 
 /// Records `[1, heads, T, words]` of rows `[1, heads, T, width]`.
@@ -391,8 +387,13 @@ mod tests {
             assert_eq!(keys.dim(2), all);
             for tokens in [1, 5] {
                 let q = ops::concatenate(&[rows(tokens, width), rows(tokens, width)], 1).unwrap();
-                let expected = heads::attention(&q, &keys, &values, 0.1, true, None).unwrap();
-                let got = attention_over(&q, &segments, 0.1, true, None).unwrap();
+                let scoring = Scoring {
+                    scale: 0.1,
+                    causal: true,
+                    ..Scoring::default()
+                };
+                let expected = heads::attention(&q, &keys, &values, scoring).unwrap();
+                let got = attention_over(&q, &segments, scoring).unwrap();
                 let pairs = floats(&expected);
                 let pairs = pairs.iter().zip(floats(&got));
                 assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-4));

@@ -7,6 +7,9 @@ use serde_json::json;
 use super::{Step, inspect, random, test_folder::TestFolder};
 use crate::cache::{KvStore, Past};
 
+const SUPPORTED: &str = "deepseek_v2, deepseek_v3, gpt_oss, lfm2, llama, minicpm3, mistral, \
+     qwen2, qwen3";
+
 fn with_config(key: &str, value: serde_json::Value) -> String {
     let mut folder = TestFolder::new();
     folder.config[key] = value;
@@ -81,14 +84,17 @@ fn config_json_is_read_strictly() {
 #[test]
 fn unknown_families_are_told_the_known_ones() {
     assert_eq!(
-        with_config("model_type", json!("qwen3_moe")),
-        "FOLDER/config.json: the model family `qwen3_moe` is not supported. Supported: llama, \
-         mistral, qwen2, qwen3. The nearest is qwen3."
+        with_config("model_type", json!("qwen3_none")),
+        format!(
+            "FOLDER/config.json: the model family `qwen3_none` is not supported. Supported: \
+             {SUPPORTED}. The nearest is qwen3."
+        )
     );
     assert_eq!(
-        with_config("model_type", json!("mamba")),
-        "FOLDER/config.json: the model family `mamba` is not supported. Supported: llama, \
-         mistral, qwen2, qwen3."
+        with_config("model_type", json!("bert")),
+        format!(
+            "FOLDER/config.json: the model family `bert` is not supported. Supported: {SUPPORTED}."
+        )
     );
 }
 
@@ -148,9 +154,9 @@ fn values_that_make_no_sense_are_named() {
         assert_eq!(with_config(key, value), expected);
     }
     assert_eq!(
-        with_config("rope_scaling", json!({"rope_type": "longrope"})),
-        "FOLDER/config.json: `rope_scaling.rope_type` is \"longrope\": expected \"default\", \
-         \"linear\", \"dynamic\", \"llama3\" or \"yarn\"."
+        with_config("rope_scaling", json!({"rope_type": "spiral"})),
+        "FOLDER/config.json: `rope_scaling.rope_type` is \"spiral\": expected \"default\", \
+         \"linear\", \"dynamic\", \"llama3\", \"longrope\" or \"yarn\"."
     );
     assert_eq!(
         with_config("rope_scaling", json!({"type": "linear"})),
@@ -172,8 +178,8 @@ fn quantisation_settings_are_read_strictly() {
             "group_size` asks for groups of 48: expected 32, 64 or 128",
         ),
         (
-            json!({"bits": 4, "group_size": 32, "mode": "mxfp4"}),
-            "mode` is \"mxfp4\": expected \"affine\"",
+            json!({"bits": 4, "group_size": 32, "mode": "nvfp4"}),
+            "mode` is \"nvfp4\": expected \"affine\" or \"mxfp4\"",
         ),
         (
             json!({"bits": 4, "group_size": 32, "lm_head": {"bits": 4}}),
@@ -190,8 +196,8 @@ fn quantisation_settings_are_read_strictly() {
             "quantization_config",
             json!({"quant_method": "gptq", "bits": 4})
         ),
-        "FOLDER/config.json: `quantization_config.quant_method` is \"gptq\": only MLX's affine \
-         quantisation is supported. Look for an MLX version of the model."
+        "FOLDER/config.json: `quantization_config.quant_method` is \"gptq\": only mxfp4 and MLX's \
+         affine quantisation are supported. Look for an MLX version of the model."
     );
 }
 
@@ -212,15 +218,16 @@ fn inspection_reports_facts_and_problems() {
     );
     assert_eq!(facts.weight_bytes, 4 * facts.parameters);
 
-    folder.config["model_type"] = json!("mixtral");
+    folder.config["model_type"] = json!("bert");
     folder.write();
     let facts = inspect(folder.path()).unwrap();
-    assert_eq!((facts.family.as_str(), facts.parameters), ("mixtral", 0));
+    assert_eq!((facts.family.as_str(), facts.parameters), ("bert", 0));
     assert!(facts.weight_bytes > 0);
     assert_eq!(
         folder.anonymous(facts.problem.unwrap()),
-        "FOLDER/config.json: the model family `mixtral` is not supported. Supported: llama, \
-         mistral, qwen2, qwen3."
+        format!(
+            "FOLDER/config.json: the model family `bert` is not supported. Supported: {SUPPORTED}."
+        )
     );
 }
 

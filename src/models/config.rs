@@ -102,6 +102,14 @@ impl Config {
         })
     }
 
+    /// A whole number that may be zero.
+    pub fn count_or_none(&self, key: &str) -> Result<Option<usize>, ModelError> {
+        self.read_as(key, "a whole number up to 16777216", |value| {
+            let number = value.as_u64().filter(|n| *n <= 1 << 24);
+            number.map(|n| n as usize)
+        })
+    }
+
     pub fn size(&self, key: &str) -> Result<usize, ModelError> {
         let value = self.size_or_none(key)?;
         self.required(key, value)
@@ -150,6 +158,14 @@ impl Config {
             let list = value.as_array()?.iter();
             list.map(|item| item.as_str().map(str::to_owned)).collect()
         })
+    }
+
+    pub fn numbers(&self, key: &str) -> Result<Vec<f64>, ModelError> {
+        let numbers = self.read_as(key, "a list of numbers", |value| {
+            let list = value.as_array()?.iter();
+            list.map(Value::as_f64).collect()
+        })?;
+        self.required(key, numbers)
     }
 
     pub fn object_or_none(&self, key: &str) -> Result<Option<Self>, ModelError> {

@@ -62,7 +62,7 @@ pub fn inspect(folder: &Path) -> Result<ModelFacts, ModelError> {
 }
 
 fn from_spec(spec: &ModelSpec) -> ModelFacts {
-    let first = spec.layers.first().map(|layer| &layer.attention);
+    let first = spec.layers.iter().find_map(|layer| layer.attention());
     let kept = spec.kv_layers(Dtype::Float32);
     ModelFacts {
         family: spec.family.clone(),

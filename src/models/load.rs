@@ -50,13 +50,31 @@ pub fn load(
         options.check_finite,
         progress,
     )?;
-    let head = format!("{}.", spec.names.head);
-    let tied = spec.tied;
     let model = build(spec, precision, label, &mut source)?;
-    source.finish(|name| {
-        name.ends_with("rotary_emb.inv_freq") || (tied && name.starts_with(&head))
-    })?;
+    let extra = config.count_or_none("num_nextn_predict_layers")?;
+    source.finish(|name| is_beside(name, model.spec(), extra.unwrap_or(0)))?;
     Ok(model)
+}
+
+/// Tensors that a folder may have and a language model does not use: rotations
+/// that are computed, a head that the embedding stands in for, vision, and
+/// `extra` layers beyond the last that guess several tokens at once.
+fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
+    const PARTS: [&str; 5] = [
+        "vision_tower.",
+        "vision_model.",
+        "visual.",
+        "multi_modal_projector.",
+        "mtp.",
+    ];
+    let head = format!("{}.", spec.names.head);
+    let own = name.strip_prefix("model.").unwrap_or(name);
+    let count = spec.layers.len();
+    let is_extra = |layer: usize| name.starts_with(&spec.names.in_layer(layer, ""));
+    name.ends_with("rotary_emb.inv_freq")
+        || (spec.tied && (name.starts_with(&head) || name.contains(&format!(".{head}"))))
+        || PARTS.iter().any(|part| own.starts_with(part))
+        || (count..count + extra).any(is_extra)
 }
 
 /// The type of the embedding, or of its scales.
@@ -75,8 +93,8 @@ fn stored_dtype(files: &WeightFiles, spec: &ModelSpec) -> Dtype {
 /// How most weights are stored: "bf16", "4-bit g64", "4-bit g64, mixed".
 pub(super) fn label(files: &WeightFiles, spec: &ModelSpec, quantisation: &Quantisation) -> String {
     match quantisation.general {
-        Some(affine) if quantisation.is_mixed() => format!("{affine}, mixed"),
-        Some(affine) => affine.to_string(),
+        Some(packing) if quantisation.is_mixed() => format!("{packing}, mixed"),
+        Some(packing) => packing.to_string(),
         None => match stored_dtype(files, spec) {
             Dtype::Float16 => "f16",
             Dtype::Bfloat16 => "bf16",

@@ -4,7 +4,7 @@ use mlx_rs::{Array, Dtype, error::Exception, ops, transforms::eval};
 
 use super::{
     ModelSpec,
-    blocks::{Attention, Context, Matrix, Mlp, Norm, Precision},
+    blocks::{Context, Matrix, Mixer, Mlp, Norm, Precision},
     step::{Input, Plan, Rows, Step},
 };
 use crate::{
@@ -30,30 +30,87 @@ pub struct Model {
     pub(super) head: Option<Matrix>,
 }
 
-/// Attention and MLP, each behind a norm and beside a residual path.
+/// A mixer and an MLP, as far as the layer has them, in the order in which they
+/// are added to the residual path.
 #[derive(Debug)]
 pub(super) struct Layer {
-    pub attention_norm: Norm,
-    pub attention: Attention,
-    pub mlp_norm: Norm,
-    pub mlp: Mlp,
+    pub branches: Vec<Branch>,
+}
+
+/// What is added to the residual path, between norms.
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub before: Option<Norm>,
+    pub block: Block,
+    pub after: Option<Norm>,
+}
+
+#[derive(Debug)]
+pub(super) enum Block {
+    Mixer(Mixer),
+    Mlp(Mlp),
+}
+
+/// The residual path, and what the last branch adds to it.
+struct Path {
+    x: Array,
+    added: Option<Array>,
+}
+
+impl Path {
+    /// The sum of both, and its norm.
+    fn join(&mut self, norm: Option<&Norm>) -> Result<Array, Exception> {
+        let (x, normed) = match (self.added.take(), norm) {
+            (Some(added), Some(norm)) => norm.after(&self.x, &added)?,
+            (None, Some(norm)) => (self.x.clone(), norm.forward(&self.x)?),
+            (Some(added), None) => {
+                let x = self.x.add(added)?;
+                (x.clone(), x)
+            }
+            (None, None) => (self.x.clone(), self.x.clone()),
+        };
+        self.x = x;
+        Ok(normed)
+    }
+}
+
+impl Branch {
+    fn forward(&self, path: &mut Path, factor: f32, at: &mut Context) -> Result<(), Exception> {
+        let input = path.join(self.before.as_ref())?;
+        let mut added = match &self.block {
+            Block::Mixer(mixer) => mixer.forward(&input, at)?,
+            Block::Mlp(mlp) => mlp.forward(&input)?,
+        };
+        if let Some(norm) = &self.after {
+            added = norm.forward(&added)?;
+        }
+        path.added = Some(times(added, factor)?);
+        Ok(())
+    }
+
+    fn arrays(&self) -> Vec<&Array> {
+        let mut arrays = match &self.block {
+            Block::Mixer(mixer) => mixer.arrays(),
+            Block::Mlp(mlp) => mlp.arrays(),
+        };
+        let norms = self.before.iter().chain(&self.after);
+        arrays.extend(norms.map(|norm| &norm.weight));
+        arrays
+    }
 }
 
 impl Layer {
-    /// From the residual path and its norm to the path after attention and what
-    /// the MLP adds to it.
-    fn forward(&self, x: &Array, normed: &Array, at: Context) -> Result<(Array, Array), Exception> {
-        let mixed = self.attention.forward(normed, at)?;
-        let (x, normed) = self.mlp_norm.after(x, &mixed)?;
-        Ok((x, self.mlp.forward(&normed)?))
-    }
-
     pub fn arrays(&self) -> Vec<&Array> {
-        let mut arrays = vec![&self.attention_norm.weight, &self.mlp_norm.weight];
-        arrays.extend(self.attention.arrays());
-        arrays.extend(self.mlp.arrays());
-        arrays
+        self.branches.iter().flat_map(Branch::arrays).collect()
     }
+}
+
+/// `x · factor`, in the type of `x`.
+fn times(x: Array, factor: f32) -> Result<Array, Exception> {
+    if factor == 1.0 {
+        return Ok(x);
+    }
+    x.multiply(Array::from_f32(factor).as_dtype(x.dtype())?)
 }
 
 impl Model {
@@ -88,15 +145,33 @@ impl Model {
             .sum()
     }
 
+    /// Bytes of keys and values that one token needs.
+    pub fn kv_bytes_per_token(&self) -> usize {
+        let layers = self.kv_layers();
+        layers.iter().map(KvLayer::bytes).sum::<u64>() as usize
+    }
+
     /// What each layer keeps of a token.
     pub fn kv_layers(&self) -> Vec<KvLayer> {
         self.spec.kv_layers(self.precision.activations)
     }
 
-    /// Bytes of keys and values that one token needs.
-    pub fn kv_bytes_per_token(&self) -> usize {
-        let layers = self.kv_layers();
-        layers.iter().map(KvLayer::bytes).sum::<u64>() as usize
+    /// Bytes of recurrent state that one sequence needs.
+    pub fn state_bytes(&self) -> usize {
+        self.spec.state_bytes(self.element())
+    }
+
+    /// Whether a sequence can be cut back to fewer tokens.
+    pub fn can_forget(&self) -> bool {
+        self.spec.can_forget()
+    }
+
+    /// Bytes of a number that flows.
+    fn element(&self) -> usize {
+        match self.precision.activations {
+            Dtype::Float32 => 4,
+            _ => 2,
+        }
     }
 
     /// Embeddings `[T, hidden]` of token ids `[T]`, for inputs that mix text
@@ -105,7 +180,8 @@ impl Model {
     /// # Errors
     /// When MLX refuses the ids' shape or type.
     pub fn embed(&self, tokens: &Array) -> Result<Array, Exception> {
-        self.embedding.rows(tokens, self.precision.activations)
+        let rows = self.embedding.rows(tokens, self.precision.activations)?;
+        times(rows, self.spec.factors.embedding)
     }
 
     /// Logits `[rows wanted, vocab]`, lazy. Keys and values of all rows go to
@@ -114,39 +190,33 @@ impl Model {
     /// # Errors
     /// When the step's rows do not add up, or MLX or the store refuses.
     pub fn forward(&self, step: &Step, kv: &mut dyn KvStore) -> Result<Array, Exception> {
-        let mut x = match &step.input {
+        let x = match &step.input {
             Input::Tokens(tokens) => self.embed(tokens)?,
             Input::Embeddings(embeddings) => embeddings.as_dtype(self.precision.activations)?,
         };
         let plan = Plan::new(&step.sequences, x.dim(0) as usize)?;
         let unpacks = self.is_packed() && mlx::unpacks(x.dim(0));
-        let mut branch: Option<Array> = None;
+        let mut path = Path { x, added: None };
         for (layer, weights) in self.layers.iter().enumerate() {
-            let normed;
-            (x, normed) = match branch {
-                Some(branch) => weights.attention_norm.after(&x, &branch)?,
-                None => (x.clone(), weights.attention_norm.forward(&x)?),
-            };
-            let at = Context {
+            let mut at = Context {
                 layer,
                 plan: &plan,
                 kv: &mut *kv,
             };
-            let (after, added) = weights.forward(&x, &normed, at)?;
-            (x, branch) = (after, Some(added));
+            for branch in &weights.branches {
+                branch.forward(&mut path, self.spec.factors.branch, &mut at)?;
+            }
             if unpacks && layer % UNPACKED_LAYERS == UNPACKED_LAYERS - 1 {
-                eval([&x])?;
+                eval([&path.x])?;
             }
         }
-        if let Some(branch) = branch {
-            x = x.add(branch)?;
-        }
+        let x = path.join(None)?;
         self.logits(&x, &plan, &step.logits)
     }
 
     fn is_packed(&self) -> bool {
-        let first = self.layers.first();
-        first.is_some_and(|layer| matches!(layer.mlp.down.weight, Matrix::Quantised { .. }))
+        let mut branches = self.layers.iter().flat_map(|layer| &layer.branches);
+        branches.any(|branch| matches!(&branch.block, Block::Mlp(mlp) if mlp.is_packed()))
     }
 
     fn logits(&self, x: &Array, plan: &Plan, wanted: &Rows) -> Result<Array, Exception> {
@@ -158,6 +228,12 @@ impl Model {
             Some(rows) => x.take_axis(Array::from_slice(&rows, &[rows.len() as i32]), 0)?,
         };
         let head = self.head.as_ref().unwrap_or(&self.embedding);
-        head.project(&self.norm.forward(&x)?)
+        let x = times(self.norm.forward(&x)?, self.spec.factors.head)?;
+        let logits = head.project(&x)?;
+        let Some(cap) = self.spec.logit_cap else {
+            return Ok(logits);
+        };
+        let cap = Array::from_f32(cap).as_dtype(logits.dtype())?;
+        ops::tanh(logits.divide(&cap)?)?.multiply(cap)
     }
 }

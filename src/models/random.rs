@@ -13,7 +13,7 @@ use super::{
     blocks::{Matrix, Precision},
     build::build,
     families,
-    weights::{Affine, Quantisation, Source},
+    weights::{Affine, ExpertNames, Packing, Quantisation, Source},
 };
 
 /// Random rows of a matrix before they repeat; prime, so that no head or group
@@ -40,7 +40,12 @@ pub fn random(
             let affine = Affine::new(bits as usize, GROUP);
             Some(affine.map_err(|problem| config.error("bits", format!("asks for {problem}")))?)
         }
-        None => Quantisation::read(&config)?.general,
+        None => match Quantisation::read(&config)?.general {
+            Some(Packing::Affine(affine)) => Some(affine),
+            // As many bytes, nearly.
+            Some(Packing::Mxfp4) => Some(Affine { bits: 4, group: 32 }),
+            None => None,
+        },
     };
     let (dtype, name) = stored_dtype(&config)?;
     let precision = Precision::new(dtype);
@@ -152,13 +157,48 @@ impl Source for RandomSource<'_> {
         Ok(Matrix::Dense(self.precision.matrix(&weight)?))
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Array, ModelError> {
-        let shape = [length as i32];
-        let dtype = self.precision.activations;
-        Ok(match name.ends_with(".bias") {
-            true => ops::zeros_dtype(&shape, dtype)?,
-            false => ops::ones_dtype(&shape, dtype)?,
+    fn experts(&mut self, names: &ExpertNames, shape: [usize; 3]) -> Result<Matrix, ModelError> {
+        let [experts, rows, columns] = shape;
+        let one = self.matrix(&names.stacked, rows, columns)?;
+        let stack = |array: &Array| {
+            let shape = [experts as i32, array.dim(0), array.dim(1)];
+            ops::broadcast_to(array, &shape)?.contiguous()
+        };
+        Ok(match one {
+            Matrix::Quantised {
+                packed,
+                scales,
+                biases,
+                affine,
+            } => Matrix::Quantised {
+                packed: stack(&packed)?,
+                scales: stack(&scales)?,
+                biases: stack(&biases)?,
+                affine,
+            },
+            Matrix::Dense(weight) => Matrix::Dense(stack(&weight)?),
         })
+    }
+
+    fn joined(&mut self, _: &str, _: [usize; 3], _: bool) -> Result<Option<Matrix>, ModelError> {
+        Ok(None)
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Array, ModelError> {
+        let dtype = self.precision.activations;
+        Ok(self.exact(name, shape)?.as_dtype(dtype)?)
+    }
+
+    fn exact(&mut self, name: &str, shape: &[usize]) -> Result<Array, ModelError> {
+        let shape: Vec<i32> = shape.iter().map(|n| *n as i32).collect();
+        Ok(match name.ends_with("bias") {
+            true => ops::zeros_dtype(&shape, Dtype::Float32)?,
+            false => ops::ones_dtype(&shape, Dtype::Float32)?,
+        })
+    }
+
+    fn stored(&self, _: &str) -> Option<Vec<usize>> {
+        None
     }
 
     fn settle(&mut self, arrays: &[&Array]) -> Result<(), ModelError> {

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 
 use mlx_rs::{Array, Dtype, error::Exception};
 
+use super::spec::Sight;
+
 /// What goes into the first layer.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -72,17 +74,9 @@ pub struct Plan<'a> {
     /// Where one sequence's rows end and the next one's begin.
     pub cuts: Vec<i32>,
     /// The last mask made: layers ask for the same again and again.
-    mask: RefCell<Option<WindowMask>>,
+    mask: RefCell<Option<(View, Array)>>,
     /// The same for tables of rows.
     tables: RefCell<Vec<(Vec<i32>, Array)>>,
-}
-
-#[derive(Debug)]
-struct WindowMask {
-    rows: i32,
-    keys: i32,
-    window: i32,
-    mask: Array,
 }
 
 impl<'a> Plan<'a> {
@@ -152,41 +146,96 @@ impl<'a> Plan<'a> {
         table
     }
 
-    /// What is added to the scores `[rows, keys]` so that a row sees the key of
-    /// its own token and the `window - 1` before it: 0 there, else -∞. The last
-    /// row belongs to the last key.
+    /// What the last `rows` of `length` tokens see.
+    pub fn view(&self, sight: Sight, rows: i32, length: i32) -> View {
+        View {
+            sight,
+            rows,
+            length,
+        }
+    }
+}
+
+/// The keys that rows of a sequence see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    pub sight: Sight,
+    pub rows: i32,
+    /// Tokens of the sequence, the rows at their end.
+    pub length: i32,
+}
+
+impl View {
+    /// Tokens at the beginning that no row sees.
+    pub fn skip(&self) -> i32 {
+        let first = self.length - self.rows;
+        match self.sight {
+            Sight::All => 0,
+            Sight::Window(window) => (first + 1 - window as i32).max(0),
+            Sight::Chunk(chunk) => first - first % chunk as i32,
+        }
+    }
+
+    /// `x [1, H, length, D]` without what no row sees.
+    ///
+    /// # Errors
+    /// When MLX cannot split.
+    pub fn seen(&self, x: Array) -> Result<Array, Exception> {
+        let skip = self.skip();
+        if skip == 0 {
+            return Ok(x);
+        }
+        x.split_at_indices(&[skip], 2)?
+            .pop()
+            .ok_or_else(|| Exception::custom("MLX split keys or values wrongly"))
+    }
+
+    /// Whether causality alone hides what the rows do not see of the keys that
+    /// are left.
+    fn is_causal(&self) -> bool {
+        let (first, last) = (self.length - self.rows, self.length - 1);
+        self.rows == 1
+            || match self.sight {
+                Sight::All => true,
+                Sight::Window(window) => self.length <= window as i32,
+                Sight::Chunk(chunk) => first / chunk as i32 == last / chunk as i32,
+            }
+    }
+
+    /// What is added to the scores `[rows, keys]` where causality alone does
+    /// not say it: 0 for what a row sees, else -∞.
     ///
     /// # Errors
     /// When MLX cannot convert to `dtype`.
-    pub fn window_mask(
-        &self,
-        rows: i32,
-        keys: i32,
-        window: i32,
-        dtype: Dtype,
-    ) -> Result<Array, Exception> {
-        let mut kept = self.mask.borrow_mut();
-        if let Some(kept) = &*kept
-            && (kept.rows, kept.keys, kept.window) == (rows, keys, window)
-        {
-            return Ok(kept.mask.clone());
+    pub fn mask(&self, plan: &Plan, dtype: Dtype) -> Result<Option<Array>, Exception> {
+        if self.is_causal() {
+            return Ok(None);
         }
-        let score = |row: i32, key: i32| {
-            let own = keys - rows + row;
-            let visible = key <= own && own < key + window;
-            if visible { 0.0 } else { f32::NEG_INFINITY }
+        let mut kept = plan.mask.borrow_mut();
+        if let Some((view, mask)) = &*kept
+            && view == self
+        {
+            return Ok(Some(mask.clone()));
+        }
+        let visible = |row: i32, key: i32| {
+            key <= row
+                && match self.sight {
+                    Sight::All => true,
+                    Sight::Window(window) => row < key + window as i32,
+                    Sight::Chunk(chunk) => row / chunk as i32 == key / chunk as i32,
+                }
         };
-        let scores: Vec<f32> = (0..rows)
-            .flat_map(|row| (0..keys).map(move |key| score(row, key)))
+        let (skip, first) = (self.skip(), self.length - self.rows);
+        let score = |row, key| match visible(row, key) {
+            true => 0.0,
+            false => f32::NEG_INFINITY,
+        };
+        let scores: Vec<f32> = (first..self.length)
+            .flat_map(|row| (skip..self.length).map(move |key| score(row, key)))
             .collect();
-        let mask = Array::from_slice(&scores, &[rows, keys]).as_dtype(dtype)?;
-        *kept = Some(WindowMask {
-            rows,
-            keys,
-            window,
-            mask: mask.clone(),
-        });
-        Ok(mask)
+        let mask = Array::from_slice(&scores, &[self.rows, self.length - skip]).as_dtype(dtype)?;
+        *kept = Some((*self, mask.clone()));
+        Ok(Some(mask))
     }
 }
 
@@ -233,9 +282,21 @@ mod tests {
     fn a_window_hides_the_future_and_the_distant_past() {
         let sequences = [rows(0, 2, 0)];
         let plan = Plan::new(&sequences, 2).unwrap();
-        let mask = plan.window_mask(2, 4, 3, Dtype::Float32).unwrap();
+        let scores = |view: View| {
+            let mask = view.mask(&plan, Dtype::Float32).unwrap();
+            mask.map(|mask| mask.try_as_slice::<f32>().unwrap().to_vec())
+        };
         let no = f32::NEG_INFINITY;
-        let scores = mask.try_as_slice::<f32>().unwrap();
-        assert_eq!(scores, [0.0, 0.0, 0.0, no, no, 0.0, 0.0, 0.0]);
+        let window = scores(plan.view(Sight::Window(3), 2, 4)).unwrap();
+        assert_eq!(window, [0.0, 0.0, 0.0, no, no, 0.0, 0.0, 0.0]);
+        assert_eq!(scores(plan.view(Sight::Window(3), 2, 3)), None);
+        assert_eq!(scores(plan.view(Sight::Window(3), 1, 9)), None);
+        // Rows 3 and 4 of chunks of four: the second sees itself alone.
+        let chunk = scores(plan.view(Sight::Chunk(4), 2, 5)).unwrap();
+        assert_eq!(chunk, [0.0, 0.0, 0.0, 0.0, no, no, no, no, no, 0.0]);
+        assert_eq!(scores(plan.view(Sight::Chunk(4), 2, 7)), None);
+        let keys = Array::from_iter(0..7, &[1, 1, 7, 1]);
+        let seen = plan.view(Sight::Chunk(4), 2, 7).seen(keys).unwrap();
+        assert_eq!(seen.try_as_slice::<i32>().unwrap(), [4, 5, 6]);
     }
 }

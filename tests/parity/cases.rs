@@ -1,9 +1,24 @@
 //! The cases of `tests/reference/*.json`.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use serde_json::Value;
+
+/// The tensors of a model and their shapes.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Table {
+    /// Modules whose weight may be quantised.
+    pub linear: BTreeMap<String, Vec<usize>>,
+    /// All other tensors, by full name.
+    pub plain: BTreeMap<String, Vec<usize>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct File {
+    tensors: Vec<Table>,
+    cases: Vec<Case>,
+}
 
 #[derive(Debug, Deserialize)]
 pub struct Case {
@@ -11,6 +26,10 @@ pub struct Case {
     /// The type of weights, norms, scales and biases: "f32", "f16" or "bf16".
     pub dtype: String,
     pub config: Value,
+    /// Place of its table of tensors in the file.
+    tensors: usize,
+    #[serde(skip)]
+    pub table: Table,
     pub prefill_middle: Vec<f64>,
     pub prefill_last: Vec<f64>,
     /// Logits after the first greedy token.
@@ -26,25 +45,33 @@ impl Case {
         scaling.and_then(|scaling| scaling.get("type")) == Some(&"dynamic".into())
     }
 
-    pub fn size(&self, key: &str) -> Option<usize> {
-        self.config.get(key)?.as_u64().map(|n| n as usize)
-    }
-
-    pub fn flag(&self, key: &str) -> bool {
-        self.config.get(key) == Some(&Value::Bool(true))
-    }
-
     /// Bits and group size of a module.
-    pub fn quantisation(&self, module: &str) -> Option<(usize, usize)> {
+    pub fn quantisation(&self, module: &str) -> Option<Packing> {
         let settings = self.config.get("quantization")?;
         let own = settings.get(module).unwrap_or(settings);
+        if own.get("mode") == Some(&"mxfp4".into()) {
+            return Some(Packing::Mxfp4);
+        }
         let size = |key: &str| own.get(key)?.as_u64().map(|n| n as usize);
-        Some((size("bits")?, size("group_size")?))
+        Some(Packing::Affine(size("bits")?, size("group_size")?))
     }
+}
+
+/// How a module's weight is stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Packing {
+    /// Bits and group size.
+    Affine(usize, usize),
+    Mxfp4,
 }
 
 pub fn read(family: &str) -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
     let text = std::fs::read_to_string(folder.join(format!("{family}.json"))).unwrap();
-    serde_json::from_str(&text).unwrap()
+    let file: File = serde_json::from_str(&text).unwrap();
+    let mut cases = file.cases;
+    for case in &mut cases {
+        case.table = file.tensors[case.tensors].clone();
+    }
+    cases
 }

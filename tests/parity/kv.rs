@@ -8,6 +8,7 @@ use mlx_rs::{Array, error::Exception, ops};
 #[derive(Default)]
 pub struct GrowingKv {
     kept: HashMap<(usize, usize), (Array, Array)>,
+    states: HashMap<(usize, usize), Vec<Array>>,
 }
 
 impl KvStore for GrowingKv {
@@ -28,5 +29,20 @@ impl KvStore for GrowingKv {
         self.kept
             .insert((sequence, layer), (keys.clone(), values.clone()));
         Ok(Past::plain(keys, values))
+    }
+
+    fn state(&mut self, sequence: usize, layer: usize) -> Result<Option<Vec<Array>>, Exception> {
+        Ok(self.states.get(&(sequence, layer)).cloned())
+    }
+
+    fn set_state(
+        &mut self,
+        sequence: usize,
+        layer: usize,
+        _: usize,
+        state: Vec<Array>,
+    ) -> Result<(), Exception> {
+        self.states.insert((sequence, layer), state);
+        Ok(())
     }
 }

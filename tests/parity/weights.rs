@@ -6,13 +6,16 @@ use std::{collections::BTreeMap, path::Path};
 use half::{bf16, f16};
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::cases::Case;
+use super::{
+    cases::{Case, Packing},
+    published,
+};
 
 /// A tensor as a file keeps it.
 pub struct Tensor {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
 }
 
 /// Layouts of files that a loader has to understand.
@@ -21,13 +24,14 @@ pub enum Layout {
     OneFile,
     /// Two files and an index.
     Shards,
-    /// Names without the leading `model.`.
-    ShortNames,
+    /// Names without the leading `model.`, and experts as their makers publish
+    /// them instead of as mlx-lm stacks them.
+    Published,
 }
 
 impl Layout {
     pub fn for_case(index: usize) -> Self {
-        [Self::OneFile, Self::Shards, Self::ShortNames][index % 3]
+        [Self::OneFile, Self::Shards, Self::Published][index % 3]
     }
 }
 
@@ -90,95 +94,79 @@ impl Writer<'_> {
         );
     }
 
-    fn norm(&mut self, module: String, length: usize) {
-        let name = format!("{module}.weight");
-        let numbers = uniform(&name, length).map(|x| 1.0 + x * 0.25);
-        self.floats(name.clone(), vec![length], numbers);
+    fn plain(&mut self, name: &str, shape: &[usize]) {
+        let columns: usize = match name.contains("conv") {
+            true => shape[1..].iter().product(),
+            false => *shape.last().unwrap(),
+        };
+        let numbers = uniform(name, shape.iter().product());
+        let unit = ["embed_tokens", "embeddings", "A_log", "sinks"];
+        let own = |x: f32| {
+            if name.ends_with("bias") {
+                x * 0.25
+            } else if name.contains("norm") || name.ends_with(".D") {
+                1.0 + x * 0.25
+            } else if unit.iter().any(|part| name.contains(part)) {
+                x
+            } else {
+                x * bound(columns)
+            }
+        };
+        self.floats(name.to_owned(), shape.to_vec(), numbers.map(own));
     }
 
-    fn linear(&mut self, module: String, rows: usize, columns: usize, bias: bool) {
-        if bias {
-            let name = format!("{module}.bias");
-            let numbers = uniform(&name, rows).map(|x| x * 0.25);
-            self.floats(name.clone(), vec![rows], numbers);
-        }
-        let name = format!("{module}.weight");
-        let Some((bits, group)) = self.case.quantisation(&module) else {
-            let scale = if module.contains("embed_tokens") {
-                1.0
-            } else {
-                bound(columns)
-            };
-            let numbers = uniform(&name, rows * columns).map(|x| x * scale);
-            return self.floats(name.clone(), vec![rows, columns], numbers);
+    fn bytes(&mut self, name: String, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) {
+        let tensor = Tensor {
+            dtype,
+            shape,
+            bytes,
         };
-        let shape = vec![rows, columns * bits / 32];
-        let bytes = words(&name, shape[0] * shape[1])
-            .flat_map(u32::to_le_bytes)
-            .collect();
-        self.tensors.insert(
-            name,
-            Tensor {
-                dtype: Dtype::U32,
-                shape,
-                bytes,
-            },
-        );
-        let shape = vec![rows, columns / group];
-        let count = rows * columns / group;
-        let step = bound(columns) * 2f32.powi(1 - bits as i32);
+        self.tensors.insert(name, tensor);
+    }
+
+    fn linear(&mut self, module: &str, shape: &[usize]) {
+        let name = format!("{module}.weight");
+        let (columns, lead) = shape.split_last().unwrap();
+        let of = |last: usize| [lead, &[last]].concat();
+        let Some(packing) = self.case.quantisation(module) else {
+            return self.plain(&name, shape);
+        };
+        let (bits, group) = match packing {
+            Packing::Affine(bits, group) => (bits, group),
+            Packing::Mxfp4 => (4, 32),
+        };
+        let packed = of(columns * bits / 32);
+        let numbers = words(&name, packed.iter().product());
+        let bytes = numbers.flat_map(u32::to_le_bytes).collect();
+        self.bytes(name, Dtype::U32, packed, bytes);
+        let groups = of(columns / group);
+        let count = groups.iter().product();
         let name = format!("{module}.scales");
+        if packing == Packing::Mxfp4 {
+            let least = 126 + bound(*columns).log2() as i32;
+            let exponents = words(&name, count).map(|word| (least - (word % 2) as i32) as u8);
+            return self.bytes(name.clone(), Dtype::U8, groups, exponents.collect());
+        }
+        let step = bound(*columns) * 2f32.powi(1 - bits as i32);
         let numbers = uniform(&name, count).map(|x| step * (1.0 + x * 0.125));
-        self.floats(name.clone(), shape.clone(), numbers);
+        self.floats(name.clone(), groups.clone(), numbers);
         let name = format!("{module}.biases");
-        let numbers = uniform(&name, count).map(|x| -bound(columns) * (1.0 + x * 0.125));
-        self.floats(name.clone(), shape, numbers);
+        let numbers = uniform(&name, count).map(|x| -bound(*columns) * (1.0 + x * 0.125));
+        self.floats(name.clone(), groups, numbers);
     }
 }
 
 /// Every tensor of a case, by its full name.
 pub fn tensors(case: &Case) -> BTreeMap<String, Tensor> {
-    let size = |key: &str| case.size(key).unwrap();
-    let (hidden, heads) = (size("hidden_size"), size("num_attention_heads"));
-    let head_dim = case.size("head_dim").unwrap_or(hidden / heads);
-    let kv = case.size("num_key_value_heads").unwrap_or(heads) * head_dim;
-    let family = case.config["model_type"].as_str().unwrap();
-    let qkv_bias = family == "qwen2" || case.flag("attention_bias");
     let mut all = Writer {
         case,
         tensors: BTreeMap::new(),
     };
-    all.linear(
-        "model.embed_tokens".into(),
-        size("vocab_size"),
-        hidden,
-        false,
-    );
-    for layer in 0..size("num_hidden_layers") {
-        let name = |part: &str| format!("model.layers.{layer}.{part}");
-        all.norm(name("input_layernorm"), hidden);
-        all.norm(name("post_attention_layernorm"), hidden);
-        all.linear(name("self_attn.q_proj"), heads * head_dim, hidden, qkv_bias);
-        all.linear(name("self_attn.k_proj"), kv, hidden, qkv_bias);
-        all.linear(name("self_attn.v_proj"), kv, hidden, qkv_bias);
-        all.linear(
-            name("self_attn.o_proj"),
-            hidden,
-            heads * head_dim,
-            case.flag("attention_bias"),
-        );
-        if family == "qwen3" {
-            all.norm(name("self_attn.q_norm"), head_dim);
-            all.norm(name("self_attn.k_norm"), head_dim);
-        }
-        let (intermediate, bias) = (size("intermediate_size"), case.flag("mlp_bias"));
-        all.linear(name("mlp.gate_proj"), intermediate, hidden, bias);
-        all.linear(name("mlp.up_proj"), intermediate, hidden, bias);
-        all.linear(name("mlp.down_proj"), hidden, intermediate, bias);
+    for (module, shape) in &case.table.linear {
+        all.linear(module, shape);
     }
-    all.norm("model.norm".into(), hidden);
-    if !case.flag("tie_word_embeddings") {
-        all.linear("lm_head".into(), size("vocab_size"), hidden, false);
+    for (name, shape) in &case.table.plain {
+        all.plain(name, shape);
     }
     all.tensors
 }
@@ -189,7 +177,8 @@ pub fn write(folder: &Path, case: &Case, layout: Layout) {
     let mut all = tensors(case);
     match layout {
         Layout::OneFile => write_file(&folder.join("model.safetensors"), &all),
-        Layout::ShortNames => {
+        Layout::Published => {
+            all = published::experts(all);
             let short = |name: &str| name.strip_prefix("model.").unwrap_or(name).to_owned();
             let all = all.into_iter().map(|(name, t)| (short(&name), t)).collect();
             write_file(&folder.join("model.safetensors"), &all);

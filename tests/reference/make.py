@@ -1,6 +1,6 @@
 """Makes tests/reference/FAMILY.json: what mlx-lm computes for tiny models.
 
-    python tests/reference/make.py        (needs mlx-lm 0.32.2)
+    python tests/reference/make.py [FAMILY …]        (needs mlx-lm 0.32.2)
 
 The weights are never stored. Both sides derive them from a 32-bit hash of the
 tensor's name and the element's index (`values` here, tests/parity/weights.rs
@@ -11,6 +11,7 @@ because Maquette computes in f32 on the CPU whatever the weights' type.
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,10 @@ import numpy as np
 from mlx.utils import tree_flatten
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.utils import _get_classes, load_model
+
+# mlx-lm 0.32.2 passes an argument that MLX 0.32.2 does not know.
+gather_qmm = mx.gather_qmm
+mx.gather_qmm = lambda *arrays, global_scale=None, **rest: gather_qmm(*arrays, **rest)
 
 VOCAB = 48
 PROMPT = 20
@@ -60,20 +65,23 @@ def tensor(name, shape, columns, bits):
     count = int(np.prod(shape))
     if name.endswith(".biases"):
         data = -bound(columns) * (1 + uniform(name, count) * np.float32(0.125))
+    elif name.endswith(".scales") and bits == "mxfp4":
+        least = 126 + int(np.log2(bound(columns)))
+        data = (least - words(name, count) % 2).astype(np.uint8)
     elif name.endswith(".scales"):
         step = bound(columns) * np.float32(2.0 ** (1 - bits))
         data = step * (1 + uniform(name, count) * np.float32(0.125))
     elif bits:
         data = words(name, count)
-    elif name.endswith(".bias"):
+    elif name.endswith("bias"):
         data = uniform(name, count) * np.float32(0.25)
-    elif "norm" in name:
+    elif "norm" in name or name.endswith(".D"):
         data = 1 + uniform(name, count) * np.float32(0.25)
-    elif "embed_tokens" in name:
+    elif any(part in name for part in ("embed_tokens", "embeddings", "A_log", "sinks")):
         data = uniform(name, count)
     else:
         data = uniform(name, count) * bound(columns)
-    assert data.dtype in (np.float32, np.uint32), (name, data.dtype)
+    assert data.dtype in (np.float32, np.uint32, np.uint8), (name, data.dtype)
     return data.reshape(shape)
 
 
@@ -82,37 +90,52 @@ def quantisation_of(config, module):
     if settings is None:
         return None
     own = settings.get(module, settings)
-    return own and (own["bits"], own["group_size"])
+    if not own:
+        return None
+    return ("mxfp4" if own.get("mode") == "mxfp4" else own["bits"], own["group_size"])
 
 
-def dense_shapes(config):
+def table_of(config):
+    """Modules whose weight may be quantised, and all other tensors, by name
+    with their shapes."""
     model_class, args_class = _get_classes(config)
-    model = model_class(args_class.from_dict(config))
-    return {name: p.shape for name, p in tree_flatten(model.parameters())}
-
-
-def weights(config, dtype):
-    """name -> f32 or u32 array, rounded to `dtype`."""
-    result = {}
-    for name, shape in dense_shapes(config).items():
+    model = model_class(args_class.from_dict(json.loads(json.dumps(config))))
+    modules = dict(model.named_modules())
+    linear, plain = {}, {}
+    for name, parameter in tree_flatten(model.parameters()):
         module, _, kind = name.rpartition(".")
-        quantisation = len(shape) == 2 and quantisation_of(config, module)
-        if not quantisation:
-            parts = {name: (shape, 0)}
+        if kind == "weight" and hasattr(modules[module], "to_quantized"):
+            linear[module] = list(parameter.shape)
         else:
-            bits, group = quantisation
-            rows, columns = shape
-            groups = (rows, columns // group)
-            parts = {
-                name: ((rows, columns * bits // 32), bits),
-                f"{module}.scales": (groups, bits),
-                f"{module}.biases": (groups, bits),
-            }
-        for part, (part_shape, bits) in parts.items():
-            array = mx.array(tensor(part, part_shape, shape[-1], bits))
-            if array.dtype == mx.float32:
-                array = array.astype(TYPES[dtype]).astype(mx.float32)
-            result[part] = array
+            plain[name] = list(parameter.shape)
+    return {"linear": linear, "plain": plain}
+
+
+def weights(config, dtype, table):
+    """name -> f32, u32 or u8 array, floats rounded to `dtype`."""
+    parts = {}
+    for name, shape in table["plain"].items():
+        columns = int(np.prod(shape[1:])) if "conv" in name else shape[-1]
+        parts[name] = (shape, columns, 0)
+    for module, shape in table["linear"].items():
+        quantisation = quantisation_of(config, module)
+        *lead, columns = shape
+        if not quantisation:
+            parts[f"{module}.weight"] = (shape, columns, 0)
+            continue
+        bits, group = quantisation
+        width = 4 if bits == "mxfp4" else bits
+        groups = (*lead, columns // group)
+        parts[f"{module}.weight"] = ((*lead, columns * width // 32), columns, bits)
+        parts[f"{module}.scales"] = (groups, columns, bits)
+        if bits != "mxfp4":
+            parts[f"{module}.biases"] = (groups, columns, bits)
+    result = {}
+    for name, (shape, columns, bits) in parts.items():
+        array = mx.array(tensor(name, shape, columns, bits))
+        if array.dtype == mx.float32:
+            array = array.astype(TYPES[dtype]).astype(mx.float32)
+        result[name] = array
     return result
 
 
@@ -197,6 +220,21 @@ SHAPES = {
         "rope linear": {"rope_scaling": {"type": "linear", "factor": 2.0}},
     },
 }
+MXFP4 = {"bits": 4, "group_size": 32, "mode": "mxfp4"}
+EXPERTS_MXFP4 = {"bits": 8, "group_size": 32} | {
+    f"model.layers.{layer}.mlp.experts.{part}_proj": MXFP4
+    for layer in range(2)
+    for part in ("gate", "up", "down")
+}
+EXPERTS_MXFP4_ALONE = EXPERTS_MXFP4 | MXFP4 | {
+    module: False
+    for module in ["model.embed_tokens", "lm_head"]
+    + [
+        f"model.layers.{layer}.{part}"
+        for layer in range(2)
+        for part in [f"self_attn.{x}_proj" for x in "qkvo"] + ["mlp.router"]
+    ]
+}
 MIXED = {
     "bits": 4,
     "group_size": 64,
@@ -208,7 +246,154 @@ MIXED = {
 }
 
 
+GROUPED = {
+    "head_dim": 32,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "hidden_size": 64,
+}
+LATENT = {
+    "q_lora_rank": 64,
+    "kv_lora_rank": 64,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 16,
+    "v_head_dim": 32,
+}
+EXPERTS = {
+    "moe_intermediate_size": 64,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 3,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "topk_method": "noaux_tc",
+    "n_group": 1,
+    "topk_group": 1,
+    "routed_scaling_factor": 1.0,
+    "attention_bias": False,
+}
+FEWER = {
+    "lfm2": {
+        "base": {
+            "num_hidden_layers": 3,
+            "norm_eps": 1e-5,
+            "conv_bias": False,
+            "conv_L_cache": 3,
+            "block_dim": 128,
+            "block_ff_dim": 256,
+            "block_multiple_of": 64,
+            "block_ffn_dim_multiplier": 1.0,
+            "block_auto_adjust_ff_dim": True,
+            "layer_types": ["conv", "full_attention", "conv"],
+        },
+        "cases": {
+            "four tokens, biases": {
+                "conv_bias": True,
+                "conv_L_cache": 4,
+                "full_attn_idxs": [0, 2],
+                "num_key_value_heads": 1,
+                "block_auto_adjust_ff_dim": False,
+            },
+            "two tokens": {"conv_L_cache": 2, "num_attention_heads": 8},
+        },
+    },
+    "minicpm3": {
+        "base": LATENT
+        | {
+            "dim_model_base": 64,
+            "scale_depth": 1.4,
+            "scale_emb": 12.0,
+            "rope_scaling": {
+                "type": "longrope",
+                "original_max_position_embeddings": 64,
+                "long_factor": [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5],
+            },
+        },
+        "cases": {
+            "tied, biases": {"tie_word_embeddings": True, "attention_bias": True},
+            "two heads": {
+                "num_attention_heads": 2,
+                "qk_nope_head_dim": 40,
+                "kv_lora_rank": 32,
+                "q_lora_rank": 96,
+                "rope_scaling": {"type": "longrope", "long_factor": 1.25},
+            },
+        },
+    },
+    "deepseek_v2": {
+        "base": LATENT | EXPERTS | {"rope_scaling": YARN | {"mscale": 0.7, "mscale_all_dim": 0.7}},
+        "cases": {
+            "groups": {
+                "topk_method": "group_limited_greedy",
+                "n_group": 4,
+                "topk_group": 2,
+                "n_shared_experts": 2,
+                "routed_scaling_factor": 2.5,
+            },
+            "direct queries, every other layer": {
+                "num_hidden_layers": 3,
+                "q_lora_rank": None,
+                "moe_layer_freq": 2,
+                "first_k_dense_replace": 0,
+                "num_attention_heads": 3,
+                "v_head_dim": 40,
+                "n_shared_experts": None,
+                "rope_scaling": YARN | {"mscale": 1.0},
+            },
+        },
+    },
+    "deepseek_v3": {
+        "base": LATENT
+        | EXPERTS
+        | {
+            "kv_lora_rank": 64,
+            "qk_nope_head_dim": 64,
+            "rope_scaling": YARN | {"mscale": 1.0, "mscale_all_dim": 1.0},
+        },
+        "cases": {
+            "groups": {"n_group": 4, "topk_group": 2, "routed_scaling_factor": 2.5},
+            "one expert, no rope scaling": {
+                "num_experts_per_tok": 1,
+                "rope_scaling": None,
+                "num_attention_heads": 2,
+                "norm_topk_prob": False,
+                "q_lora_rank": None,
+                "n_shared_experts": 1,
+            },
+        },
+    },
+    "gpt_oss": {
+        "base": {
+            "head_dim": 32,
+            "sliding_window": 8,
+            "num_local_experts": 6,
+            "num_experts_per_tok": 2,
+            "rope_theta": 150000.0,
+            "rope_scaling": YARN | {"factor": 32.0},
+        },
+        "cases": {
+            "wide heads": {"head_dim": 64, "num_key_value_heads": 1},
+            "full first": {
+                "num_hidden_layers": 3,
+                "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+                "sliding_window": 3,
+                "num_experts_per_tok": 4,
+                **GROUPED,
+            },
+            "rope plain": {"rope_scaling": None},
+        },
+        "quantized": {
+            "mxfp4 experts": EXPERTS_MXFP4,
+            "mxfp4 experts, dense rest": EXPERTS_MXFP4_ALONE,
+            "mxfp4 experts, as published": EXPERTS_MXFP4_ALONE,
+        },
+    },
+}
+
+
 def cases(family):
+    if family in FEWER:
+        yield from fewer_cases(family)
+        return
     base = TINY | FAMILIES[family] | {"model_type": family}
     for dtype in TYPES:
         yield dtype, base, dtype
@@ -224,6 +409,19 @@ def cases(family):
     yield "tied 4-bit g64", tied | {"quantization": {"bits": 4, "group_size": 64}}, "bf16"
 
 
+def fewer_cases(family):
+    """A type, a quantisation of all and one of the experts, and what differs."""
+    own = FEWER[family]
+    base = TINY | own["base"] | {"model_type": family}
+    for dtype in ("f32", "bf16"):
+        yield dtype, base, dtype
+    for name, change in own["cases"].items():
+        yield name, base | change, "f32"
+    quantised = {"4-bit g64": {"bits": 4, "group_size": 64}} | own.get("quantized", {})
+    for name, quantization in quantised.items():
+        yield name, base | {"quantization": quantization}, "bf16"
+
+
 # Expected numbers -----------------------------------------------------------
 
 
@@ -231,23 +429,30 @@ def rounded(logits):
     return [float(f"{x:.6g}") for x in np.array(logits, dtype=np.float64)]
 
 
-def expect(name, config, dtype):
-    config = {key: value for key, value in config.items() if value is not None}
+def expect(name, config, dtype, tables):
+    config = {
+        key: value
+        for key, value in config.items()
+        if value is not None or key == "q_lora_rank"
+    }
+    table = table_of(config)
+    if table not in tables:
+        tables.append(table)
     prompt = [int(t) for t in words("prompt", PROMPT) % VOCAB]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "config.json").write_text(json.dumps(config))
-        mx.save_safetensors(str(folder / "model.safetensors"), weights(config, dtype))
+        mx.save_safetensors(str(folder / "model.safetensors"), weights(config, dtype, table))
         model, _ = load_model(folder)
     cache = make_prompt_cache(model)
-    prefill = model(mx.array([prompt]), cache)[0]
+    prefill = model(mx.array([prompt]), cache=cache)[0]
     mx.eval(prefill)
     greedy, logits, gap, decode = [], prefill[-1], 1.0, None
     for _ in range(GREEDY):
         top = np.sort(np.array(logits))[::-1]
         gap = min(gap, (top[0] - top[1]) / np.abs(top).max())
         greedy.append(int(mx.argmax(logits)))
-        logits = model(mx.array([[greedy[-1]]]), cache)[0, -1]
+        logits = model(mx.array([[greedy[-1]]]), cache=cache)[0, -1]
         decode = logits if decode is None else decode
         mx.eval(logits)
     assert gap > 1e-5, (name, "the two best tokens are too close to tell", gap)
@@ -255,6 +460,7 @@ def expect(name, config, dtype):
         "name": name,
         "dtype": dtype,
         "config": config,
+        "tensors": tables.index(table),
         "prefill_middle": rounded(prefill[PROMPT // 2]),
         "prefill_last": rounded(prefill[-1]),
         "decode_first": rounded(decode),
@@ -264,11 +470,12 @@ def expect(name, config, dtype):
 
 def main():
     mx.set_default_device(mx.cpu)
-    for family in FAMILIES:
-        expected = [expect(*case) for case in cases(family)]
-        lines = ",\n".join(json.dumps(case) for case in expected)
+    for family in sys.argv[1:] or [*FAMILIES, *FEWER]:
+        tables = []
+        expected = [expect(*case, tables) for case in cases(family)]
+        cut = lambda items: ",\n".join(json.dumps(item) for item in items)
         path = Path(__file__).parent / f"{family}.json"
-        path.write_text(f"[\n{lines}\n]\n")
+        path.write_text(f'{{"tensors": [\n{cut(tables)}\n], "cases": [\n{cut(expected)}\n]}}\n')
         print(f"{path.name}: {len(expected)} cases, {path.stat().st_size} bytes")
 
 

@@ -30,13 +30,16 @@ fn definition(a: &Attention, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
                     if hidden {
                         f64::NEG_INFINITY
                     } else {
-                        product * f64::from(a.scale) + mask
+                        let score = product * f64::from(a.scale);
+                        let cap = a.cap.map(f64::from);
+                        cap.map_or(score, |cap| cap * (score / cap).tanh()) + mask
                     }
                 })
                 .collect();
-            let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sink = f64::from(a.sink(head));
+            let largest = scores.iter().copied().fold(sink, f64::max);
             let weights: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
-            let total: f64 = weights.iter().sum();
+            let total = weights.iter().sum::<f64>() + (sink - largest).exp();
             for d in 0..a.value_dim {
                 let sum: f64 = (0..a.length)
                     .map(|l| weights[l] * f64::from(v[(kv * a.length + l) * a.value_dim + d]))
@@ -121,6 +124,8 @@ fn packed_rows_are_what_they_unpack_to() {
                 scale: 0.3,
                 causal: true,
                 mask: None,
+                cap: None,
+                sinks: None,
             };
             let q = values(4 * tokens * width, 3);
             let queries = Heads {
@@ -138,14 +143,21 @@ fn packed_rows_are_what_they_unpack_to() {
 
 #[test]
 fn agrees_with_the_definition() {
-    for (heads, kv_heads, tokens, length, key_dim, value_dim, causal, masked) in [
-        (4, 2, 1, 9, 8, 8, false, false),
-        (8, 2, 1, 300, 64, 48, true, false),
-        (6, 3, 5, 5, 16, 16, true, false),
-        (4, 4, 70, 130, 32, 32, true, false),
-        (2, 1, 3, 10, 8, 8, false, true),
-        (2, 1, 1, 10, 8, 8, false, true),
+    for (heads, kv_heads, tokens, length, key_dim, value_dim, causal, masked, extras) in [
+        (4, 2, 1, 9, 8, 8, false, false, false),
+        (4, 2, 1, 9, 8, 8, false, false, true),
+        (8, 2, 1, 300, 64, 48, true, false, false),
+        (8, 2, 1, 300, 64, 48, true, false, true),
+        (6, 3, 5, 5, 16, 16, true, false, false),
+        (6, 3, 5, 5, 16, 16, true, false, true),
+        (4, 4, 70, 130, 32, 32, true, false, false),
+        (4, 4, 70, 130, 32, 32, true, false, true),
+        (2, 1, 3, 10, 8, 8, false, true, false),
+        (2, 1, 3, 10, 8, 8, false, true, true),
+        (2, 1, 1, 10, 8, 8, false, true, false),
+        (2, 1, 1, 10, 8, 8, false, true, true),
     ] {
+        let sinks: Vec<f32> = (0..heads).map(|head| head as f32 * 0.3 - 0.5).collect();
         let mask: Vec<f32> = (0..tokens * length)
             .map(|i| if i % 3 == 1 { f32::NEG_INFINITY } else { 0.0 })
             .collect();
@@ -159,6 +171,8 @@ fn agrees_with_the_definition() {
             scale: 0.3,
             causal,
             mask: masked.then_some(&mask[..]),
+            cap: extras.then_some(1.5),
+            sinks: extras.then_some(&sinks[..]),
         };
         let q = values(heads * tokens * key_dim, 3);
         let k = values(kv_heads * length * key_dim, 4);

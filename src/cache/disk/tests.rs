@@ -28,6 +28,7 @@ fn cache(disk: &Disk, fingerprint: &str) -> KvCache {
         layers: vec![KvLayer::new(1, 2, Dtype::Float32); 2],
         limit: 4000 * TOKEN_BYTES,
         kept_limit: 2000 * TOKEN_BYTES,
+        ..CacheOptions::default()
     };
     KvCache::new(options).with_disk(disk.model("a model"))
 }

@@ -61,10 +61,21 @@ impl Piece<'_> {
     }
 }
 
+/// What a recurrent layer carries on.
+#[derive(Debug, Clone)]
+struct State {
+    arrays: Vec<Array>,
+    /// Taken in so far.
+    tokens: usize,
+}
+
 /// Keys and values of a sequence, layer by layer.
 #[derive(Debug, Clone, Default)]
 pub struct Tail {
     layers: Vec<Option<Layer>>,
+    /// Of the recurrent layers. They stand for all tokens at once: a tail with
+    /// states cannot be cut short.
+    states: Vec<Option<State>>,
     /// Capacity to begin with, so that a long prompt does not grow in steps.
     reserve: usize,
     scheme: Rc<Scheme>,
@@ -74,6 +85,7 @@ impl Tail {
     pub fn new(reserve: usize, scheme: Rc<Scheme>) -> Self {
         Self {
             layers: Vec::new(),
+            states: Vec::new(),
             reserve,
             scheme,
         }
@@ -86,12 +98,41 @@ impl Tail {
     /// Tokens that all layers have.
     pub fn length(&self) -> usize {
         let lengths = self.layers.iter().flatten().map(Layer::length);
-        lengths.min().unwrap_or(0)
+        let states = self.states.iter().flatten().map(|state| state.tokens);
+        lengths.chain(states).min().unwrap_or(0)
     }
 
-    /// Bytes of all buffers.
+    /// Whether any layer carries on a state.
+    pub fn has_states(&self) -> bool {
+        self.states.iter().any(Option::is_some)
+    }
+
+    /// What a recurrent layer carries on.
+    pub fn state(&self, layer: usize) -> Option<Vec<Array>> {
+        let state = self.states.get(layer)?.as_ref()?;
+        Some(state.arrays.clone())
+    }
+
+    /// Replaces what a recurrent layer carries on after `tokens` more tokens.
+    pub fn set_state(&mut self, layer: usize, tokens: usize, arrays: Vec<Array>) {
+        if self.states.len() <= layer {
+            self.states.resize(layer + 1, None);
+        }
+        let before = self.states[layer].as_ref().map_or(0, |state| state.tokens);
+        let tokens = before + tokens;
+        self.states[layer] = Some(State { arrays, tokens });
+    }
+
+    /// Bytes of all buffers and states.
     pub fn bytes(&self) -> u64 {
-        self.layers.iter().flatten().map(Layer::bytes).sum()
+        let layers: u64 = self.layers.iter().flatten().map(Layer::bytes).sum();
+        let states = self.state_arrays().map(|array| array.nbytes() as u64);
+        layers + states.sum::<u64>()
+    }
+
+    fn state_arrays(&self) -> impl Iterator<Item = &Array> {
+        let states = self.states.iter().flatten();
+        states.flat_map(|state| &state.arrays)
     }
 
     /// Forgets all tokens from `length` on.
@@ -200,6 +241,7 @@ impl Tail {
         }
         let gathered = Self {
             layers,
+            states: Vec::new(),
             reserve,
             scheme,
         };
@@ -243,8 +285,10 @@ impl Tail {
         Ok(pages)
     }
 
-    /// All buffers: evaluating them computes everything appended so far.
+    /// All buffers and states: evaluating them computes everything appended so
+    /// far.
     pub fn arrays(&self) -> impl Iterator<Item = &Array> {
-        self.layers.iter().flatten().flat_map(Layer::arrays)
+        let layers = self.layers.iter().flatten().flat_map(Layer::arrays);
+        layers.chain(self.state_arrays())
     }
 }

@@ -226,3 +226,17 @@ fn packed_pages_come_back_as_they_were() {
         assert!(error(&cut, &wide(0, 120)) < 1e-9, "{mode}");
     }
 }
+
+#[test]
+fn states_count_as_tokens_and_bytes() {
+    let mut tail = plain(0);
+    assert!(tail.state(1).is_none());
+    tail.set_state(1, 3, vec![rows(0, 2)]);
+    tail.set_state(1, 1, vec![rows(0, 4)]);
+    assert_eq!(numbers(&tail.state(1).unwrap()[0]), counting(4));
+    assert_eq!((tail.length(), tail.bytes()), (4, 2 * 4 * 4));
+    assert_eq!(tail.arrays().count(), 1);
+    assert!(tail.has_states());
+    append(&mut tail, 0, &rows(0, 3));
+    assert_eq!(tail.length(), 3);
+}

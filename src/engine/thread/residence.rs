@@ -174,6 +174,8 @@ impl<L: Loader> Engine<L> {
         let mut options = CacheOptions {
             fingerprint: self.own_fingerprint(&resident),
             layers: resident.decoder.kv_layers(),
+            state_bytes: resident.decoder.state_bytes(),
+            snapshots_only: !resident.decoder.can_forget(),
             limit: room,
             kept_limit: kept,
         };

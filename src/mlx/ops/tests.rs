@@ -1,7 +1,7 @@
 //! Kernels against MLX's own operations.
 
 use super::{
-    super::{attention, rope},
+    super::{Scoring, attention, rope},
     *,
 };
 
@@ -11,6 +11,14 @@ fn values(shape: &[i32], seed: i32) -> Array {
         .map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0)
         .collect();
     Array::from_slice(&data, shape)
+}
+
+fn scoring(scale: f32, causal: bool) -> Scoring<'static> {
+    Scoring {
+        scale,
+        causal,
+        ..Scoring::default()
+    }
 }
 
 #[track_caller]
@@ -94,7 +102,7 @@ fn fused_operations_agree_with_mlx() {
         None::<&Array>,
     );
     assert_close(
-        &attention(&heads, &k, &v, 0.25, true, None).unwrap(),
+        &attention(&heads, &k, &v, scoring(0.25, true)).unwrap(),
         &mlx.unwrap(),
         1e-5,
     );
@@ -138,9 +146,7 @@ fn shapes_that_do_not_fit_are_errors() {
             &q,
             &values(&[1, 3, 2, 8], 1),
             &values(&[1, 3, 2, 8], 1),
-            1.0,
-            false,
-            None
+            scoring(1.0, false),
         )
         .is_err()
     );

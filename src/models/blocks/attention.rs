@@ -5,30 +5,48 @@
 
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use super::{Linear, Norm, Projections, Rope};
+use super::{Linear, Norm, Projections, Rope, split};
 use crate::{
     cache::KvStore,
     mlx,
     models::{
-        spec::AttentionSpec,
+        spec::{AttentionSpec, QkNorm, Sight, Temperature},
         step::{Plan, SequenceRows},
     },
 };
 
 #[derive(Debug, Clone)]
 pub struct Attention {
-    qkv: Projections,
-    output: Linear,
-    /// Norms of the heads of queries and keys.
-    qk_norm: Option<(Norm, Norm)>,
-    rope: Rope,
+    parts: AttentionParts,
+    norm: QkNorm,
+    rope: Option<Rope>,
     heads: i32,
     kv_heads: i32,
     head_dim: i32,
-    window: Option<i32>,
+    sight: Sight,
     scale: f32,
+    cap: Option<f32>,
+    temperature: Option<Temperature>,
+    /// `[head_dim]`, where the rotation lengthens only a part of each head:
+    /// multiplies queries, for keys as well.
+    stretch: Option<Array>,
     /// For the kernel that serves single rows, where the device has one.
     decode: mlx::DecodeSpec,
+    /// Whether nothing was asked for that this kernel does not know.
+    plain: bool,
+}
+
+/// The weights of attention.
+#[derive(Debug, Clone)]
+pub struct AttentionParts {
+    /// Queries, keys, values and, where there is one, the gate.
+    pub qkv: Projections,
+    pub output: Linear,
+    /// Of queries and keys.
+    pub norms: Option<(Norm, Norm)>,
+    /// `[heads]`
+    pub sinks: Option<Array>,
+    pub gated: bool,
 }
 
 /// One layer of a step, as attention needs it.
@@ -38,45 +56,93 @@ pub struct Context<'a> {
     pub kv: &'a mut dyn KvStore,
 }
 
+/// Where the rows of queries and keys stand.
+#[derive(Clone, Copy)]
+enum Places<'a> {
+    /// One after another from here on.
+    From(i32),
+    /// Each where the array `[T]` says, and the sequences of the step.
+    Each(&'a Array, &'a [SequenceRows]),
+}
+
+/// Epsilon of [`QkNorm::Plain`].
+const PLAIN_EPS: f32 = 1e-6;
+
 impl Attention {
-    pub fn new(
-        spec: &AttentionSpec,
-        qkv: Projections,
-        output: Linear,
-        qk_norm: Option<(Norm, Norm)>,
-    ) -> Self {
-        let magnitude = Rope::magnitude(&spec.rope);
-        let scale = (magnitude * magnitude / (spec.head_dim as f64).sqrt()) as f32;
+    pub fn new(spec: &AttentionSpec, parts: AttentionParts) -> Self {
+        let magnitude = spec.rope.as_ref().map_or(1.0, Rope::magnitude);
+        let rotated = spec.rope.as_ref().and_then(|rope| rope.dims);
+        let rotated = rotated.unwrap_or(spec.head_dim);
+        let squared = magnitude * magnitude;
+        let mut scale = spec.scale.unwrap_or(1.0 / (spec.head_dim as f64).sqrt());
+        let mut stretch = None;
+        if rotated == spec.head_dim {
+            scale *= squared;
+        } else if squared != 1.0 {
+            let factor = |i| if i < rotated { squared as f32 } else { 1.0 };
+            let numbers = (0..spec.head_dim).map(factor);
+            stretch = Some(Array::from_iter(numbers, &[spec.head_dim as i32]));
+        }
+        let scale = scale as f32;
         let form = [spec.heads, spec.kv_heads, spec.head_dim].map(|n| n as i32);
-        let eps = qk_norm.as_ref().map(|(q, _)| q.eps);
+        let eps = parts.norms.as_ref().map(|(q, _)| q.eps);
+        let traditional = spec.rope.as_ref().is_some_and(|rope| rope.traditional);
         Self {
-            decode: mlx::DecodeSpec::new(form, eps, spec.rope.traditional, scale),
-            qkv,
-            output,
-            qk_norm,
-            rope: Rope::new(&spec.rope, spec.head_dim),
+            decode: mlx::DecodeSpec::new(form, eps, traditional, scale),
+            plain: !spec.gate
+                && !spec.sinks
+                && spec.cap.is_none()
+                && spec.temperature.is_none()
+                && rotated == spec.head_dim
+                && !matches!(spec.sight, Sight::Chunk(_))
+                && matches!(spec.qk_norm, QkNorm::None | QkNorm::Head),
+            parts,
+            norm: spec.qk_norm,
+            rope: spec
+                .rope
+                .as_ref()
+                .map(|rope| Rope::new(rope, spec.head_dim)),
             heads: spec.heads as i32,
             kv_heads: spec.kv_heads as i32,
             head_dim: spec.head_dim as i32,
-            window: spec.window.map(|window| window as i32),
+            sight: spec.sight,
             scale,
+            cap: spec.cap,
+            temperature: spec.temperature,
+            stretch,
         }
     }
 
     pub fn arrays(&self) -> Vec<&Array> {
-        let mut arrays = self.qkv.arrays();
-        arrays.extend(self.output.arrays());
-        if let Some((q, k)) = &self.qk_norm {
+        let parts = &self.parts;
+        let mut arrays = parts.qkv.arrays();
+        arrays.extend(parts.output.arrays());
+        if let Some((q, k)) = &parts.norms {
             arrays.extend([&q.weight, &k.weight]);
         }
+        arrays.extend(&parts.sinks);
         arrays
     }
 
     /// From `[T, hidden]` to `[T, hidden]`.
-    pub fn forward(&self, x: &Array, mut at: Context) -> Result<Array, Exception> {
-        let qkv = self.qkv.forward(x)?;
-        let mixed = self.mix(&qkv, at.plan, &mut at)?;
-        self.output.forward(&mixed)
+    pub fn forward(&self, x: &Array, at: &mut Context) -> Result<Array, Exception> {
+        let mut qkv = self.parts.qkv.forward(x)?;
+        let mut gate = None;
+        if self.parts.gated {
+            let [own, after] = split(&qkv, self.all_heads() * self.head_dim, 1)?;
+            (qkv, gate) = (own, Some(after));
+        }
+        if let (QkNorm::Whole, Some((q_norm, k_norm))) = (self.norm, &self.parts.norms) {
+            let [q, rest] = split(&qkv, self.heads * self.head_dim, 1)?;
+            let [k, v] = split(&rest, self.kv_heads * self.head_dim, 1)?;
+            let (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
+            qkv = ops::concatenate(&[q, k, v], 1)?;
+        }
+        let mut mixed = self.mix(&qkv, at.plan, at)?;
+        if let Some(gate) = gate {
+            mixed = mixed.multiply(ops::sigmoid(gate)?)?;
+        }
+        self.parts.output.forward(&mixed)
     }
 
     fn mix(&self, qkv: &Array, plan: &Plan, at: &mut Context) -> Result<Array, Exception> {
@@ -84,9 +150,10 @@ impl Attention {
         if let Some(mixed) = self.decode_in_place(qkv, singles, at)? {
             return self.with_chunks(mixed, qkv, singles, at);
         }
+        let is_static = self.rope.as_ref().is_none_or(Rope::is_static);
         match (plan.sequences, &plan.positions) {
             ([only], _) => self.chunk(qkv, only, at),
-            (_, Some(positions)) if self.rope.is_static() => self.decode_rows(qkv, positions, at),
+            (_, Some(positions)) if is_static => self.decode_rows(qkv, positions, at),
             _ => self.chunks(qkv, 0, at),
         }
     }
@@ -129,10 +196,12 @@ impl Attention {
         ops::concatenate(&[mixed, rest], 0)
     }
 
-    /// Whether the device has kernels of ours for heads of this form.
-    fn decodes_in_place(&self, dtype: Dtype) -> bool {
-        self.rope.turns().is_some()
-            && mlx::supports_decode(self.heads, self.kv_heads, self.head_dim, dtype)
+    /// Radians that the pairs of a head turn from a position to the next, if
+    /// the device has kernels of ours for such heads.
+    fn turns(&self, dtype: Dtype) -> Option<&Array> {
+        let known =
+            self.plain && mlx::supports_decode(self.heads, self.kv_heads, self.head_dim, dtype);
+        self.rope.as_ref().filter(|_| known)?.turns()
     }
 
     /// The first `singles` sequences, one row each, by the kernel that writes
@@ -143,9 +212,12 @@ impl Attention {
         singles: usize,
         at: &mut Context,
     ) -> Result<Option<Array>, Exception> {
-        let served = singles > 0 && self.decodes_in_place(qkv.dtype());
-        let (Some(turns), true) = (self.rope.turns(), served) else {
+        let (Some(turns), true) = (self.turns(qkv.dtype()), singles > 0) else {
             return Ok(None);
+        };
+        let seen = match self.sight {
+            Sight::Window(window) => window as i32,
+            Sight::All | Sight::Chunk(_) => i32::MAX,
         };
         let form = ([self.kv_heads, self.head_dim], qkv.dtype());
         let plan = at.plan;
@@ -156,7 +228,6 @@ impl Attention {
         }
         for sequence in &plan.sequences[..singles] {
             let [keys, values] = at.kv.place(sequence.sequence, at.layer, form)?;
-            let seen = self.window.unwrap_or(i32::MAX);
             rows.push(mlx::DecodeRow {
                 position: sequence.position,
                 first: sequence
@@ -207,7 +278,7 @@ impl Attention {
         rows: &SequenceRows,
         plan: &Plan,
     ) -> Result<[Array; 3], Exception> {
-        if let (Some(turns), true) = (self.rope.turns(), self.decodes_in_place(qkv.dtype())) {
+        if let Some(turns) = self.turns(qkv.dtype()) {
             let table = plan.row_table(vec![rows.position, 0, 0]);
             return mlx::spread_heads(qkv, &self.decode, self.norms(), turns, &table);
         }
@@ -219,15 +290,15 @@ impl Attention {
                 .reshape(&[1, count, self.all_heads(), self.head_dim])?
                 .transpose_axes(&[0, 2, 1, 3])?,
         };
-        let [q, k, v] = self.heads(&heads)?;
-        let q = self.rope.forward(&q, rows.position)?;
-        let k = self.rope.forward(&k, rows.position)?;
-        Ok([q, k, v])
+        self.heads(&heads, Places::From(rows.position))
     }
 
     /// Weights of the norms of queries and keys.
     fn norms(&self) -> Option<(&Array, &Array)> {
-        self.qk_norm.as_ref().map(|(q, k)| (&q.weight, &k.weight))
+        self.parts
+            .norms
+            .as_ref()
+            .map(|(q, k)| (&q.weight, &k.weight))
     }
 
     /// One row of each of several sequences: normed and rotated together.
@@ -240,15 +311,9 @@ impl Attention {
         let sequences = at.plan.sequences;
         let count = sequences.len() as i32;
         let heads = qkv.reshape(&[count, self.all_heads(), 1, self.head_dim])?;
-        let [q, k, v] = self.heads(&heads)?;
-        let q = self
-            .rope
-            .forward_each(&q, positions)?
-            .split_equal(count, 0)?;
-        let k = self
-            .rope
-            .forward_each(&k, positions)?
-            .split_equal(count, 0)?;
+        let [q, k, v] = self.heads(&heads, Places::Each(positions, sequences))?;
+        let q = q.split_equal(count, 0)?;
+        let k = k.split_equal(count, 0)?;
         let v = v.split_equal(count, 0)?;
         let mut mixed = Vec::with_capacity(sequences.len());
         for (((rows, q), k), v) in sequences.iter().zip(q).zip(k).zip(v) {
@@ -258,16 +323,32 @@ impl Attention {
     }
 
     /// Splits `[B, heads + 2 kv_heads, T, head_dim]` into queries, keys and
-    /// values, the first two normed where the model wants it.
-    fn heads(&self, heads: &Array) -> Result<[Array; 3], Exception> {
-        let cuts = [self.heads, self.heads + self.kv_heads];
-        let parts = heads.split_at_indices(&cuts, 1)?;
-        let [q, k, v] = <[Array; 3]>::try_from(parts)
-            .map_err(|_| Exception::custom("MLX split queries, keys and values wrongly"))?;
-        Ok(match &self.qk_norm {
-            Some((q_norm, k_norm)) => [q_norm.forward(&q)?, k_norm.forward(&k)?, v],
-            None => [q, k, v],
-        })
+    /// values, the first two normed and rotated where the model wants it.
+    fn heads(&self, heads: &Array, places: Places) -> Result<[Array; 3], Exception> {
+        let [q, rest] = split(heads, self.heads, 1)?;
+        let [k, v] = split(&rest, self.kv_heads, 1)?;
+        let (mut q, mut k) = match (&self.parts.norms, self.norm) {
+            (Some((q_norm, k_norm)), QkNorm::Head) => (q_norm.forward(&q)?, k_norm.forward(&k)?),
+            _ => (q, k),
+        };
+        if let Some(rope) = &self.rope {
+            let turn = |x: &Array| match places {
+                Places::From(position) => rope.forward(x, position),
+                Places::Each(positions, _) => rope.forward_each(x, positions),
+            };
+            (q, k) = (turn(&q)?, turn(&k)?);
+        }
+        if self.norm == QkNorm::Plain {
+            q = mlx::rms_norm(&q, None, PLAIN_EPS)?;
+            k = mlx::rms_norm(&k, None, PLAIN_EPS)?;
+        }
+        if let Some(stretch) = &self.stretch {
+            q = q.multiply(stretch.as_dtype(q.dtype())?)?;
+        }
+        if let Some(temperature) = self.temperature {
+            q = q.multiply(temperature.of(places, q.dim(2)).as_dtype(q.dtype())?)?;
+        }
+        Ok([q, k, v])
     }
 
     /// Stores `k` and `v` and mixes what `q [1, heads, T, head_dim]` may see.
@@ -280,31 +361,36 @@ impl Attention {
         at: &mut Context,
     ) -> Result<Array, Exception> {
         let past = at.kv.update(sequence, at.layer, k, v)?;
-        let rows = q.dim(2);
-        let Some(window) = self.window else {
-            return past.attend(&q, self.scale, rows > 1, None);
+        let view = at.plan.view(self.sight, q.dim(2), past.length());
+        let mask = view.mask(at.plan, q.dtype())?;
+        let scoring = mlx::Scoring {
+            scale: self.scale,
+            causal: view.rows > 1 && mask.is_none(),
+            mask: mask.as_ref(),
+            sinks: self.parts.sinks.as_ref(),
+            cap: self.cap,
         };
-        let [mut keys, mut values] = past.numbers()?;
-        let length = keys.dim(2);
-        // The first row sees back to `window - 1` tokens before itself.
-        let skip = (length - rows - (window - 1)).max(0);
-        if skip > 0 {
-            keys = tail(&keys, skip)?;
-            values = tail(&values, skip)?;
+        if view.skip() == 0 {
+            return past.attend(&q, scoring);
         }
-        let mut mask = None;
-        if rows > 1 && length > window {
-            let keys = length - skip;
-            mask = Some(at.plan.window_mask(rows, keys, window, q.dtype())?);
-        }
-        let causal = rows > 1 && mask.is_none();
-        mlx::attention(&q, &keys, &values, self.scale, causal, mask.as_ref())
+        let [keys, values] = past.numbers()?;
+        mlx::attention(&q, &view.seen(keys)?, &view.seen(values)?, scoring)
     }
 }
 
-/// `x [1, H, L, D]` without its first `skip` tokens.
-fn tail(x: &Array, skip: i32) -> Result<Array, Exception> {
-    x.split_at_indices(&[skip], 2)?
-        .pop()
-        .ok_or_else(|| Exception::custom("MLX split keys or values wrongly"))
+impl Temperature {
+    /// Factors of the queries of `rows` rows: `[rows, 1]`, or `[T, 1, 1, 1]`.
+    fn of(self, places: Places, rows: i32) -> Array {
+        let factor = |position: i32| {
+            let steps = (f64::from(position + 1) / self.floor).floor();
+            (1.0 + self.scale * (steps + 1.0).ln()) as f32
+        };
+        match places {
+            Places::From(first) => Array::from_iter((first..first + rows).map(factor), &[rows, 1]),
+            Places::Each(_, sequences) => {
+                let factors = sequences.iter().map(|rows| factor(rows.position));
+                Array::from_iter(factors, &[sequences.len() as i32, 1, 1, 1])
+            }
+        }
+    }
 }

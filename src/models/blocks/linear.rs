@@ -3,6 +3,7 @@
 use mlx_rs::{Array, error::Exception, ops};
 
 use super::Matrix;
+use crate::mlx::ExpertRows;
 
 /// `x Wᵀ + b`.
 #[derive(Debug, Clone)]
@@ -20,6 +21,75 @@ impl Linear {
             Some(bias) => y.add(bias),
             None => Ok(y),
         }
+    }
+
+    /// The layer that gives only these numbers of the result, in this order.
+    ///
+    /// # Errors
+    /// When MLX refuses to gather.
+    pub fn select(&self, rows: &[i32]) -> Result<Self, Exception> {
+        let ids = Array::from_slice(rows, &[rows.len() as i32]);
+        let bias = self.bias.as_ref().map(|bias| bias.take_axis(ids, 0));
+        Ok(Self {
+            weight: self.weight.select(rows)?,
+            bias: bias.transpose()?,
+        })
+    }
+
+    pub fn arrays(&self) -> Vec<&Array> {
+        let mut arrays = self.weight.arrays();
+        arrays.extend(&self.bias);
+        arrays
+    }
+}
+
+/// `x Wᵀ + b` with one of many weights for each row.
+#[derive(Debug, Clone)]
+pub struct ExpertLinear {
+    /// `[experts, rows, columns]`
+    pub weight: Matrix,
+    /// `[experts, rows]`
+    pub bias: Option<Array>,
+}
+
+impl ExpertLinear {
+    /// From `[R / share, columns]` to `[R, rows]`.
+    pub fn forward(&self, x: &Array, rows: ExpertRows) -> Result<Array, Exception> {
+        let y = self.weight.project_by_expert(x, rows)?;
+        match &self.bias {
+            Some(bias) => y.add(bias.take_axis(rows.experts, 0)?),
+            None => Ok(y),
+        }
+    }
+
+    /// As [`Linear::select`], for every expert.
+    ///
+    /// # Errors
+    /// When MLX refuses to gather.
+    pub fn select(&self, rows: &[i32]) -> Result<Self, Exception> {
+        let ids = Array::from_slice(rows, &[rows.len() as i32]);
+        let bias = self.bias.as_ref().map(|bias| bias.take_axis(ids, -1));
+        Ok(Self {
+            weight: self.weight.select(rows)?,
+            bias: bias.transpose()?,
+        })
+    }
+
+    /// Those that are stored alike in one. Either all have a bias or none.
+    ///
+    /// # Errors
+    /// When MLX refuses to concatenate.
+    pub fn stack(parts: Vec<Self>) -> Result<Vec<Self>, Exception> {
+        let weights: Vec<&Matrix> = parts.iter().map(|part| &part.weight).collect();
+        let Some(weight) = Matrix::stack(&weights)? else {
+            return Ok(parts);
+        };
+        let biases: Vec<&Array> = parts.iter().filter_map(|part| part.bias.as_ref()).collect();
+        let bias = match biases.len() {
+            0 => None,
+            _ => Some(ops::concatenate(&biases, -1)?),
+        };
+        Ok(vec![Self { weight, bias }])
     }
 
     pub fn arrays(&self) -> Vec<&Array> {

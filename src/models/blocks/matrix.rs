@@ -1,8 +1,12 @@
-//! A weight `[rows, columns]`, dense or affine-quantised along its rows.
+//! A weight `[rows, columns]`, dense or affine-quantised along its rows, or a
+//! stack `[experts, rows, columns]` of such.
 
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use crate::{mlx, models::weights::Affine};
+use crate::{
+    mlx::{self, ExpertRows},
+    models::weights::Affine,
+};
 
 #[derive(Debug, Clone)]
 pub enum Matrix {
@@ -35,6 +39,59 @@ impl Matrix {
         }
     }
 
+    /// `x W[e]ᵀ`, where `rows` names the expert e of each row: from
+    /// `[R / share, columns]` to `[R, rows]`.
+    pub fn project_by_expert(&self, x: &Array, rows: ExpertRows) -> Result<Array, Exception> {
+        match self {
+            Self::Dense(weight) => mlx::expert_matmul_t(x, weight, rows),
+            Self::Quantised {
+                packed,
+                scales,
+                biases,
+                affine,
+            } => {
+                let (group, bits) = (affine.group as i32, affine.bits as i32);
+                mlx::expert_quantized_matmul(x, [packed, scales, biases], group, bits, rows)
+            }
+        }
+    }
+
+    /// The same numbers, not quantised, in `dtype`.
+    pub fn dense(&self, dtype: Dtype) -> Result<Array, Exception> {
+        match self {
+            Self::Dense(weight) => weight.as_dtype(dtype),
+            Self::Quantised {
+                packed,
+                scales,
+                biases,
+                affine,
+            } => {
+                let (group, bits) = (affine.group as i32, affine.bits as i32);
+                ops::dequantize(packed, scales, biases, group, bits)?.as_dtype(dtype)
+            }
+        }
+    }
+
+    /// The rows that `ids` name, in their order, stored as they are.
+    pub fn select(&self, ids: &[i32]) -> Result<Self, Exception> {
+        let ids = Array::from_slice(ids, &[ids.len() as i32]);
+        let rows = |array: &Array| array.take_axis(&ids, -2);
+        Ok(match self {
+            Self::Dense(weight) => Self::Dense(rows(weight)?),
+            Self::Quantised {
+                packed,
+                scales,
+                biases,
+                affine,
+            } => Self::Quantised {
+                packed: rows(packed)?,
+                scales: rows(scales)?,
+                biases: rows(biases)?,
+                affine: *affine,
+            },
+        })
+    }
+
     /// The rows that `ids [T]` name, as `[T, columns]` in `dtype`. Every id must
     /// be below the number of rows.
     pub fn rows(&self, ids: &Array, dtype: Dtype) -> Result<Array, Exception> {
@@ -59,6 +116,30 @@ impl Matrix {
     /// One matrix of all rows of `parts`, when they are stored alike; groups
     /// run along rows, so quantised rows stack like dense ones.
     pub fn stack(parts: &[&Self]) -> Result<Option<Self>, Exception> {
+        Self::join(parts, -2)
+    }
+
+    /// A stack of one matrix.
+    pub fn expand(&self) -> Result<Self, Exception> {
+        let expand = |array: &Array| array.expand_dims(0);
+        Ok(match self {
+            Self::Dense(weight) => Self::Dense(expand(weight)?),
+            Self::Quantised {
+                packed,
+                scales,
+                biases,
+                affine,
+            } => Self::Quantised {
+                packed: expand(packed)?,
+                scales: expand(scales)?,
+                biases: expand(biases)?,
+                affine: *affine,
+            },
+        })
+    }
+
+    /// All `parts` one after another along an axis, when they are stored alike.
+    pub fn join(parts: &[&Self], axis: i32) -> Result<Option<Self>, Exception> {
         let Some(first) = parts.first() else {
             return Ok(None);
         };
@@ -67,7 +148,7 @@ impl Matrix {
         }
         let join = |index: usize| {
             let arrays: Vec<&Array> = parts.iter().map(|part| part.arrays()[index]).collect();
-            ops::concatenate(&arrays, 0)
+            ops::concatenate(&arrays, axis)
         };
         Ok(Some(match first {
             Self::Dense(_) => Self::Dense(join(0)?),

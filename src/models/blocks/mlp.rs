@@ -1,20 +1,22 @@
-//! The gated MLP: `down(silu(gate x) · up x)`, gate and up in one product.
+//! The gated MLP: `down(activation(gate x, up x))`, gate and up in one product.
 
 use mlx_rs::{Array, error::Exception};
 
 use super::{Linear, Projections};
-use crate::mlx;
+use crate::models::spec::Activation;
 
 #[derive(Debug, Clone)]
-pub struct Mlp {
+pub struct GatedMlp {
     pub gate_up: Projections,
     pub down: Linear,
+    pub activation: Activation,
 }
 
-impl Mlp {
+impl GatedMlp {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
-        self.down.forward(&mlx::swiglu(&self.gate_up.forward(x)?)?)
+        let inner = self.activation.forward(&self.gate_up.forward(x)?)?;
+        self.down.forward(&inner)
     }
 
     pub fn arrays(&self) -> Vec<&Array> {

@@ -28,8 +28,9 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// For heads of `dims` numbers, all of them rotated.
-    pub fn new(spec: &RopeSpec, dims: usize) -> Self {
+    /// For heads of `width` numbers.
+    pub fn new(spec: &RopeSpec, width: usize) -> Self {
+        let dims = spec.dims.unwrap_or(width);
         let scale = match spec.scaling {
             RopeScaling::Linear { factor } => (1.0 / factor) as f32,
             _ => 1.0,
@@ -101,23 +102,27 @@ impl Rope {
         Some((self.spec.base * stretch.powf(dims / (dims - 2.0))) as f32)
     }
 
-    /// What YaRN multiplies both queries and keys with; their product takes its
-    /// square.
+    /// What YaRN and LongRoPE multiply the rotated numbers of both queries and
+    /// keys with; their product takes its square.
     pub fn magnitude(spec: &RopeSpec) -> f64 {
-        let RopeScaling::Yarn {
-            factor,
-            mscale,
-            mscale_all_dim,
-            ..
-        } = spec.scaling
-        else {
-            return 1.0;
-        };
-        let magnitude = |mscale: f64| match factor > 1.0 {
-            true => 0.1 * mscale * factor.ln() + 1.0,
-            false => 1.0,
-        };
-        magnitude(mscale) / magnitude(mscale_all_dim)
+        match spec.scaling {
+            RopeScaling::Yarn {
+                factor,
+                mscale,
+                mscale_all_dim,
+                ..
+            } => yarn_magnitude(factor, mscale) / yarn_magnitude(factor, mscale_all_dim),
+            RopeScaling::Long { magnitude, .. } => magnitude,
+            _ => 1.0,
+        }
+    }
+}
+
+/// YaRN's growth of queries and keys with the context.
+pub fn yarn_magnitude(factor: f64, mscale: f64) -> f64 {
+    match factor > 1.0 {
+        true => 0.1 * mscale * factor.ln() + 1.0,
+        false => 1.0,
     }
 }
 
@@ -126,8 +131,8 @@ impl Rope {
 /// own kernel would derive them again in every layer.)
 fn inverse_frequencies(spec: &RopeSpec, dims: usize, always: bool) -> Option<Vec<f64>> {
     let plain = (0..dims / 2).map(|i| spec.base.powf(2.0 * i as f64 / dims as f64));
-    match spec.scaling {
-        RopeScaling::Llama3 {
+    match &spec.scaling {
+        &RopeScaling::Llama3 {
             factor,
             low_freq_factor,
             high_freq_factor,
@@ -151,7 +156,7 @@ fn inverse_frequencies(spec: &RopeSpec, dims: usize, always: bool) -> Option<Vec
             };
             Some(plain.map(stretch).collect())
         }
-        RopeScaling::Yarn {
+        &RopeScaling::Yarn {
             factor,
             original_context,
             beta_fast,
@@ -172,6 +177,11 @@ fn inverse_frequencies(spec: &RopeSpec, dims: usize, always: bool) -> Option<Vec
                 stretched * freq / (stretched * keep + freq * (1.0 - keep))
             };
             Some(plain.enumerate().map(blend).collect())
+        }
+        RopeScaling::Long { factors, .. } => {
+            let factor = |i: usize| factors.get(i).or(factors.first()).copied();
+            let stretch = |(i, freq)| freq * factor(i).unwrap_or(1.0);
+            Some(plain.enumerate().map(stretch).collect())
         }
         RopeScaling::Dynamic { .. } => None,
         RopeScaling::None | RopeScaling::Linear { .. } => always.then(|| plain.collect()),

@@ -1,13 +1,40 @@
 //! What config.json files of many families share.
 
+use serde_json::Value;
+
 use crate::models::{
     Config, ModelError,
-    spec::{AttentionSpec, LayerSpec, MlpSpec, ModelSpec, Names, RopeScaling, RopeSpec},
+    blocks::yarn_magnitude,
+    spec::{
+        Activation, AttentionSpec, Factors, GatedSpec, LayerSpec, MixerSpec, MlaSpec, MlpSpec,
+        ModelSpec, MoeNames, MoeSpec, Names, NormPlaces, RopeScaling, RopeSpec, Routing, Sight,
+    },
 };
 
 /// A decoder with the names and defaults of Llama, every layer alike. Families
 /// change what differs.
 pub fn decoder(config: &Config, context: usize, rope_base: f64) -> Result<ModelSpec, ModelError> {
+    let keys = Keys {
+        norm_eps: "rms_norm_eps",
+        intermediate: None,
+    };
+    decoder_with(config, context, rope_base, keys)
+}
+
+/// What some families call by other names.
+pub struct Keys {
+    pub norm_eps: &'static str,
+    /// The MLP's width, where `intermediate_size` does not say it.
+    pub intermediate: Option<usize>,
+}
+
+/// [`decoder`] of other names.
+pub fn decoder_with(
+    config: &Config,
+    context: usize,
+    rope_base: f64,
+    keys: Keys,
+) -> Result<ModelSpec, ModelError> {
     let hidden = config.size("hidden_size")?;
     let heads = config.size("num_attention_heads")?;
     let context = config
@@ -15,33 +42,40 @@ pub fn decoder(config: &Config, context: usize, rope_base: f64) -> Result<ModelS
         .unwrap_or(context);
     let rope = rope(config, rope_base, context)?;
     let context = rope.scaling.reach(context);
-    let attention = AttentionSpec {
-        heads,
-        kv_heads: config.size_or_none("num_key_value_heads")?.unwrap_or(heads),
-        head_dim: hidden / heads,
-        qkv_bias: false,
-        output_bias: false,
-        qk_norm: false,
-        window: None,
-        rope,
-    };
-    let mlp = MlpSpec {
-        intermediate: config.size("intermediate_size")?,
-        bias: false,
-    };
+    let kv_heads = config.size_or_none("num_key_value_heads")?;
+    let attention = AttentionSpec::new(heads, kv_heads.unwrap_or(heads), hidden / heads, rope);
+    let mlp = gated(match keys.intermediate {
+        Some(width) => width,
+        None => config.size("intermediate_size")?,
+    });
+    let layer = LayerSpec::new(MixerSpec::Attention(attention), mlp);
     Ok(ModelSpec {
         family: config.text("model_type")?.to_owned(),
         vocab: config.size("vocab_size")?,
         hidden,
         context,
-        layers: vec![LayerSpec { attention, mlp }; layer_count(config)?],
-        norm_eps: config.positive("rms_norm_eps")? as f32,
+        layers: vec![layer; layer_count(config)?],
+        norm_eps: config.positive(keys.norm_eps)? as f32,
+        norm_offset: 0.0,
+        norms: NormPlaces::Before,
+        factors: Factors::NONE,
+        logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", true)?,
         names: Names::LLAMA,
     })
 }
 
-fn layer_count(config: &Config) -> Result<usize, ModelError> {
+/// The MLP that most families have.
+pub fn gated(intermediate: usize) -> MlpSpec {
+    MlpSpec::Gated(GatedSpec {
+        intermediate,
+        bias: false,
+        activation: Activation::Silu,
+        fused: false,
+    })
+}
+
+pub fn layer_count(config: &Config) -> Result<usize, ModelError> {
     const MOST: usize = 4096;
     let count = config.size("num_hidden_layers")?;
     if count > MOST {
@@ -53,41 +87,75 @@ fn layer_count(config: &Config) -> Result<usize, ModelError> {
 
 /// The size of a head, where config.json may give it apart from the width.
 pub fn head_dim(config: &Config, spec: &ModelSpec) -> Result<usize, ModelError> {
-    let derived = spec.layers[0].attention.head_dim;
+    let attention = spec.layers[0].attention();
+    let derived = attention.map_or(0, |attention| attention.head_dim);
     Ok(config.size_or_none("head_dim")?.unwrap_or(derived))
+}
+
+/// A mixture of experts with plain routing by softmax; `experts` and
+/// `intermediate` are the keys of their number and width.
+pub fn moe(
+    config: &Config,
+    experts: &str,
+    intermediate: &str,
+    names: MoeNames,
+) -> Result<MoeSpec, ModelError> {
+    Ok(MoeSpec {
+        experts: config.size(experts)?,
+        active: config.size("num_experts_per_tok")?,
+        intermediate: config.size(intermediate)?,
+        activation: Activation::Silu,
+        expert_bias: false,
+        router_bias: false,
+        routing: Routing::SOFTMAX,
+        shared: None,
+        names,
+    })
 }
 
 /// Gives the layers that `layer_types` calls "sliding_attention" their window.
 pub fn sliding_layers(config: &Config, spec: &mut ModelSpec) -> Result<(), ModelError> {
-    let Some(types) = config.texts_or_none("layer_types")? else {
+    let known = ["full_attention", "sliding_attention"];
+    let Some(types) = layer_types(config, spec.layers.len(), known)? else {
         return Ok(());
     };
-    if types.len() != spec.layers.len() {
-        let problem = format!(
-            "has {} entries: expected one for each of the {} layers",
-            types.len(),
-            spec.layers.len()
-        );
-        return Err(config.error("layer_types", problem));
-    }
-    for (layer, kind) in spec.layers.iter_mut().zip(&types) {
-        layer.attention.window = match kind.as_str() {
-            "full_attention" => None,
-            "sliding_attention" => Some(config.size("sliding_window")?),
-            other => {
-                let problem = format!(
-                    "has the entry \"{other}\": expected \"full_attention\" or \"sliding_attention\""
-                );
-                return Err(config.error("layer_types", problem));
-            }
-        };
+    for (layer, kind) in spec.layers.iter_mut().zip(types) {
+        if let (Some(attention), 1) = (layer.attention_mut(), kind) {
+            attention.sight = Sight::Window(config.size("sliding_window")?);
+        }
     }
     Ok(())
 }
 
+/// What `layer_types` calls each layer, as its place among the `known` names.
+pub fn layer_types(
+    config: &Config,
+    layers: usize,
+    known: [&str; 2],
+) -> Result<Option<Vec<usize>>, ModelError> {
+    let Some(types) = config.texts_or_none("layer_types")? else {
+        return Ok(None);
+    };
+    if types.len() != layers {
+        let problem = format!(
+            "has {} entries: expected one for each of the {layers} layers",
+            types.len(),
+        );
+        return Err(config.error("layer_types", problem));
+    }
+    let place = |kind: &String| {
+        known.iter().position(|known| known == kind).ok_or_else(|| {
+            let [first, second] = known;
+            let problem = format!("has the entry \"{kind}\": expected \"{first}\" or \"{second}\"");
+            config.error("layer_types", problem)
+        })
+    };
+    types.iter().map(place).collect::<Result<_, _>>().map(Some)
+}
+
 /// Positions from `rope_theta` and `rope_scaling`, or from `rope_parameters`,
 /// where transformers 5 keeps both.
-fn rope(config: &Config, default_base: f64, context: usize) -> Result<RopeSpec, ModelError> {
+pub fn rope(config: &Config, default_base: f64, context: usize) -> Result<RopeSpec, ModelError> {
     let nested = config.object_or_none("rope_parameters")?;
     let base = match (config.get("rope_theta"), &nested) {
         (None, Some(nested)) if nested.get("rope_theta").is_some() => {
@@ -102,6 +170,7 @@ fn rope(config: &Config, default_base: f64, context: usize) -> Result<RopeSpec, 
     };
     Ok(RopeSpec {
         base,
+        dims: None,
         traditional: config.flag_or("rope_traditional", false)?,
         scaling,
     })
@@ -130,7 +199,8 @@ fn rope_scaling(config: &Config, context: usize) -> Result<RopeScaling, ModelErr
             high_freq_factor: number_or("high_freq_factor", 4.0)?,
             original_context: number_or("original_max_position_embeddings", 8192.0)?,
         },
-        "yarn" => RopeScaling::Yarn {
+        "longrope" | "su" => long_rope(config, context)?,
+        "yarn" | "deepseek_yarn" => RopeScaling::Yarn {
             factor: config.positive("factor")?,
             original_context: number_or("original_max_position_embeddings", 4096.0)?,
             beta_fast: number_or("beta_fast", 32.0)?,
@@ -140,23 +210,57 @@ fn rope_scaling(config: &Config, context: usize) -> Result<RopeScaling, ModelErr
         },
         other => {
             let problem = format!(
-                "is \"{other}\": expected \"default\", \"linear\", \"dynamic\", \"llama3\" or \"yarn\""
+                "is \"{other}\": expected \"default\", \"linear\", \"dynamic\", \"llama3\", \"longrope\" or \"yarn\""
             );
             return Err(config.error(key, problem));
         }
     })
 }
 
-impl RopeScaling {
-    /// Tokens within reach of a model whose config.json says `context`.
-    fn reach(&self, context: usize) -> usize {
-        match self {
-            Self::Yarn {
-                factor,
-                original_context,
-                ..
-            } => context.max((factor * original_context) as usize),
-            _ => context,
-        }
+/// LongRoPE for models that reach `context`: only its factors for long chats
+/// are used, as in mlx-lm.
+pub fn long_rope(config: &Config, context: usize) -> Result<RopeScaling, ModelError> {
+    let original = config.size_or_none("original_max_position_embeddings")?;
+    let original = original.unwrap_or(4096) as f64;
+    let stretch = context as f64 / original;
+    let magnitude = match stretch > 1.0 {
+        true => (1.0 + stretch.ln() / original.ln()).sqrt(),
+        false => 1.0,
+    };
+    let factors = match config.get("long_factor") {
+        Some(Value::Array(_)) => config.numbers("long_factor")?,
+        Some(_) => vec![config.positive("long_factor")?],
+        None => vec![1.0],
+    };
+    Ok(RopeScaling::Long { factors, magnitude })
+}
+
+/// Latent attention as DeepSeek describes it, heads giving `value_dim` numbers.
+pub fn mla(config: &Config, rope: RopeSpec, value_dim: usize) -> Result<MlaSpec, ModelError> {
+    let plain_dim = config.size("qk_nope_head_dim")?;
+    let rope_dim = config.size("qk_rope_head_dim")?;
+    if rope_dim % 2 != 0 {
+        let problem = format!("is {rope_dim}: rotary positions need an even size");
+        return Err(config.error("qk_rope_head_dim", problem));
     }
+    let growth = match rope.scaling {
+        RopeScaling::Yarn {
+            factor,
+            mscale_all_dim,
+            ..
+        } if mscale_all_dim != 0.0 => yarn_magnitude(factor, mscale_all_dim),
+        _ => 1.0,
+    };
+    Ok(MlaSpec {
+        heads: config.size("num_attention_heads")?,
+        query_rank: config.size_or_none("q_lora_rank")?,
+        kv_rank: config.size("kv_lora_rank")?,
+        plain_dim,
+        rope_dim,
+        value_dim,
+        bias: config.flag_or("attention_bias", false)?,
+        norm_eps: 1e-6,
+        rope,
+        scale: growth * growth / ((plain_dim + rope_dim) as f64).sqrt(),
+    })
 }

@@ -8,12 +8,12 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     let head_dim = common::head_dim(config, &spec)?;
     let attention_bias = config.flag_or("attention_bias", false)?;
     let mlp_bias = config.flag_or("mlp_bias", false)?;
-    for layer in &mut spec.layers {
-        layer.attention.head_dim = head_dim;
-        layer.attention.qkv_bias = attention_bias;
-        layer.attention.output_bias = attention_bias;
-        layer.mlp.bias = mlp_bias;
+    for attention in spec.attentions_mut() {
+        attention.head_dim = head_dim;
+        attention.qkv_bias = attention_bias;
+        attention.output_bias = attention_bias;
     }
+    spec.gated_mut().for_each(|mlp| mlp.bias = mlp_bias);
     common::sliding_layers(config, &mut spec)?;
     Ok(spec)
 }

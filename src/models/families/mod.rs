@@ -2,7 +2,12 @@
 //! [`ModelSpec`]. `docs/adding-a-family.md` shows how to add one.
 
 mod common;
+mod deepseek_v2;
+mod deepseek_v3;
+mod gpt_oss;
+mod lfm2;
 mod llama;
+mod minicpm3;
 mod mistral;
 mod qwen2;
 mod qwen3;
@@ -13,7 +18,12 @@ type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
 
 /// `model_type` of config.json and the function that understands it.
 const FAMILIES: &[(&str, Describe)] = &[
+    ("deepseek_v2", deepseek_v2::spec),
+    ("deepseek_v3", deepseek_v3::spec),
+    ("gpt_oss", gpt_oss::spec),
+    ("lfm2", lfm2::spec),
     ("llama", llama::spec),
+    ("minicpm3", minicpm3::spec),
     ("mistral", mistral::spec),
     ("qwen2", qwen2::spec),
     ("qwen3", qwen3::spec),
@@ -63,7 +73,7 @@ mod tests {
     #[test]
     fn nearest_family_is_named_only_when_it_is_near() {
         assert_eq!(nearest("llama4_text"), " The nearest is llama.");
-        assert_eq!(nearest("qwen3_moe"), " The nearest is qwen3.");
+        assert_eq!(nearest("qwen3_none"), " The nearest is qwen3.");
         assert_eq!(nearest("gemma3"), "");
     }
 }

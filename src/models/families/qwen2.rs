@@ -6,8 +6,8 @@ use crate::models::{Config, ModelError, ModelSpec};
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     let mut spec = common::decoder(config, 32_768, 1_000_000.0)?;
-    for layer in &mut spec.layers {
-        layer.attention.qkv_bias = true;
+    for attention in spec.attentions_mut() {
+        attention.qkv_bias = true;
     }
     Ok(spec)
 }

@@ -89,13 +89,15 @@ impl WeightFiles {
         self.tensors.get(name)
     }
 
-    /// The name under which the files keep `name`: as it is, or without the
-    /// leading `model.`.
-    pub fn resolve<'a>(&self, name: &'a str) -> Option<&'a str> {
+    /// The name under which the files keep `name`: as it is, without the
+    /// leading `model.`, or as part of a model with vision.
+    pub fn resolve(&self, name: &str) -> Option<&str> {
         let short = name.strip_prefix("model.").unwrap_or(name);
-        [name, short]
-            .into_iter()
-            .find(|name| self.tensors.contains_key(*name))
+        let known = |name: &str| self.tensors.get_key_value(name).map(|(name, _)| &name[..]);
+        known(name)
+            .or_else(|| known(short))
+            .or_else(|| known(&format!("language_model.{name}")))
+            .or_else(|| known(&format!("model.language_model.{short}")))
     }
 
     pub fn path(&self, info: &TensorInfo) -> &Path {

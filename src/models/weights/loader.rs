@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use mlx_rs::{Array, transforms::eval};
+use mlx_rs::{Array, Dtype, transforms::eval};
 use safetensors::Dtype as FileDtype;
 
-use super::{Affine, Finite, Quantisation, Source, TensorInfo, WeightFiles};
+use super::{
+    Affine, ExpertNames, Finite, Packing, Quantisation, Source, TensorInfo, WeightFiles, from_mxfp4,
+};
 use crate::models::{
     ModelError,
     blocks::{Matrix, Precision},
@@ -104,40 +106,71 @@ impl<'a> FileSource<'a> {
         Ok(array)
     }
 
-    fn quantised(
-        &mut self,
-        module: &str,
-        rows: usize,
-        columns: usize,
-    ) -> Result<Matrix, ModelError> {
-        let (_, scales) = self.info(&format!("{module}.scales"))?;
-        let (weight_name, weight) = self.info(&format!("{module}.weight"))?;
-        let contradiction = |problem| ModelError::Quantisation {
-            path: self.files.path(weight).to_owned(),
+    /// The weight `[.., rows, columns]` of `module`.
+    fn weight(&mut self, module: &str, shape: &[usize]) -> Result<Matrix, ModelError> {
+        if self.files.resolve(&format!("{module}.scales")).is_some() {
+            return self.quantised(module, shape);
+        }
+        let name = format!("{module}.weight");
+        let (_, info) = self.info(&name)?;
+        let agreed = self.quantisation.agree(module, None);
+        agreed.map_err(|problem| self.contradiction(info, module, problem))?;
+        let weight = self.take(&name, shape, Kind::Float)?;
+        Ok(Matrix::Dense(self.precision.matrix(&weight)?))
+    }
+
+    fn contradiction(&self, info: &TensorInfo, module: &str, problem: String) -> ModelError {
+        ModelError::Quantisation {
+            path: self.files.path(info).to_owned(),
             module: module.to_owned(),
             problem,
-        };
-        let (&[_, words], &[_, groups]) = (&weight.shape[..], &scales.shape[..]) else {
+        }
+    }
+
+    fn quantised(&mut self, module: &str, shape: &[usize]) -> Result<Matrix, ModelError> {
+        let (_, scales) = self.info(&format!("{module}.scales"))?;
+        let (weight_name, weight) = self.info(&format!("{module}.weight"))?;
+        let axes = shape.len() - 1;
+        let columns = shape[axes];
+        if weight.shape.len() != shape.len() || scales.shape.len() != shape.len() {
             return Err(ModelError::Shape {
                 path: self.files.path(weight).to_owned(),
                 tensor: weight_name,
                 found: weight.shape.clone(),
-                expected: vec![rows, columns],
+                expected: shape.to_vec(),
             });
+        }
+        let (words, groups) = (weight.shape[axes], scales.shape[axes]);
+        let is_float = scales.dtype == FileDtype::U8;
+        let packing = match is_float {
+            true => Ok(Packing::Mxfp4),
+            false => Affine::from_shapes(columns, words, groups).map(Packing::Affine),
         };
-        let affine = Affine::from_shapes(columns, words, groups).map_err(contradiction)?;
-        self.quantisation
-            .agree(module, Some(affine))
-            .map_err(contradiction)?;
-        let packed = self.take(&format!("{module}.weight"), &[rows, words], Kind::Packed)?;
-        let scales = self.take(&format!("{module}.scales"), &[rows, groups], Kind::Float)?;
-        let biases = self.take(&format!("{module}.biases"), &[rows, groups], Kind::Float)?;
-        Ok(Matrix::Quantised {
-            packed,
-            scales: self.precision.vector(&scales)?,
-            biases: self.precision.vector(&biases)?,
-            affine,
-        })
+        let agreed = packing.and_then(|packing| {
+            let agreed = self.quantisation.agree(module, Some(packing));
+            agreed.map(|()| packing)
+        });
+        let packing = agreed.map_err(|problem| self.contradiction(weight, module, problem))?;
+        let of = |last: usize| [&shape[..axes], &[last]].concat();
+        let name = |part: &str| format!("{module}.{part}");
+        match packing {
+            Packing::Mxfp4 => {
+                let packed = self.take(&name("weight"), &of(columns / 8), Kind::Packed)?;
+                let scales = self.take(&name("scales"), &of(columns / 32), Kind::Bytes)?;
+                from_mxfp4(&packed, &scales, self.precision)
+            }
+            Packing::Affine(affine) => {
+                let packed = self.take(&name("weight"), &of(words), Kind::Packed)?;
+                let scales = self.take(&name("scales"), &of(groups), Kind::Float)?;
+                let biases = self.take(&name("biases"), &of(groups), Kind::Float)?;
+                Ok(Matrix::Quantised {
+                    packed,
+                    scales: self.precision.vector(&scales)?,
+                    biases: self.precision.vector(&biases)?,
+                    affine,
+                })
+            }
+        }
     }
 
     /// Complains about tensors that the model did not ask for. `ignored` says
@@ -167,24 +200,73 @@ impl<'a> FileSource<'a> {
 
 impl Source for FileSource<'_> {
     fn matrix(&mut self, module: &str, rows: usize, columns: usize) -> Result<Matrix, ModelError> {
-        if self.files.resolve(&format!("{module}.scales")).is_some() {
-            return self.quantised(module, rows, columns);
-        }
-        let name = format!("{module}.weight");
-        let (_, info) = self.info(&name)?;
-        let agreed = self.quantisation.agree(module, None);
-        agreed.map_err(|problem| ModelError::Quantisation {
-            path: self.files.path(info).to_owned(),
-            module: module.to_owned(),
-            problem,
-        })?;
-        let weight = self.take(&name, &[rows, columns], Kind::Float)?;
-        Ok(Matrix::Dense(self.precision.matrix(&weight)?))
+        self.weight(module, &[rows, columns])
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Array, ModelError> {
-        let vector = self.take(name, &[length], Kind::Float)?;
-        Ok(self.precision.vector(&vector)?)
+    fn experts(&mut self, names: &ExpertNames, shape: [usize; 3]) -> Result<Matrix, ModelError> {
+        let [experts, rows, columns] = shape;
+        let first = names.each.replace("{}", "0");
+        if self.stored(&format!("{first}.weight")).is_none() {
+            return self.weight(&names.stacked, &shape);
+        }
+        let mut parts = Vec::with_capacity(experts);
+        for expert in 0..experts {
+            let module = names.each.replace("{}", &expert.to_string());
+            parts.push(self.weight(&module, &[rows, columns])?.expand()?);
+        }
+        let parts: Vec<&Matrix> = parts.iter().collect();
+        match Matrix::join(&parts, 0)? {
+            Some(stack) => Ok(stack),
+            None => {
+                let (_, info) = self.info(&format!("{first}.weight"))?;
+                let problem = "the experts are not all stored alike".to_owned();
+                Err(self.contradiction(info, &first, problem))
+            }
+        }
+    }
+
+    fn joined(
+        &mut self,
+        name: &str,
+        shape: [usize; 3],
+        transposed: bool,
+    ) -> Result<Option<Matrix>, ModelError> {
+        let [experts, rows, columns] = shape;
+        let blocks = format!("{name}_blocks");
+        if self.stored(&blocks).is_some() {
+            // 32 codes of four bits.
+            let packed = self.take(&blocks, &[experts, rows, columns / 32, 16], Kind::Bytes)?;
+            let scales = [experts, rows, columns / 32];
+            let scales = self.take(&format!("{name}_scales"), &scales, Kind::Bytes)?;
+            return from_mxfp4(&packed, &scales, self.precision).map(Some);
+        }
+        if self.stored(name).is_none() {
+            return Ok(None);
+        }
+        let stored = match transposed {
+            true => [experts, columns, rows],
+            false => shape,
+        };
+        let mut weight = self.take(name, &stored, Kind::Float)?;
+        if transposed {
+            weight = weight.swap_axes(-1, -2)?.contiguous()?;
+        }
+        Ok(Some(Matrix::Dense(self.precision.matrix(&weight)?)))
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Array, ModelError> {
+        let tensor = self.take(name, shape, Kind::Float)?;
+        Ok(self.precision.vector(&tensor)?)
+    }
+
+    fn exact(&mut self, name: &str, shape: &[usize]) -> Result<Array, ModelError> {
+        let tensor = self.take(name, shape, Kind::Float)?;
+        Ok(tensor.as_dtype(Dtype::Float32)?)
+    }
+
+    fn stored(&self, name: &str) -> Option<Vec<usize>> {
+        let info = self.files.get(self.files.resolve(name)?)?;
+        Some(info.shape.clone())
     }
 
     fn settle(&mut self, arrays: &[&Array]) -> Result<(), ModelError> {
@@ -213,6 +295,7 @@ impl Source for FileSource<'_> {
 enum Kind {
     Float,
     Packed,
+    Bytes,
 }
 
 impl Kind {
@@ -220,6 +303,7 @@ impl Kind {
         match self {
             Self::Float => matches!(dtype, FileDtype::F32 | FileDtype::F16 | FileDtype::BF16),
             Self::Packed => dtype == FileDtype::U32,
+            Self::Bytes => dtype == FileDtype::U8,
         }
     }
 
@@ -227,6 +311,7 @@ impl Kind {
         match self {
             Self::Float => "F32, F16 or BF16",
             Self::Packed => "U32 (packed weights)",
+            Self::Bytes => "U8",
         }
     }
 }

@@ -70,13 +70,30 @@ impl Affine {
     }
 }
 
+/// How numbers are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    Affine(Affine),
+    /// OCP's MXFP4: four-bit floats, 32 of which share a power of two.
+    Mxfp4,
+}
+
+impl fmt::Display for Packing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Affine(affine) => affine.fmt(f),
+            Self::Mxfp4 => f.write_str("mxfp4"),
+        }
+    }
+}
+
 /// The quantisation settings of a config.json.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Quantisation {
     /// `None`: config.json does not speak of quantisation.
-    pub general: Option<Affine>,
+    pub general: Option<Packing>,
     /// By module; `None` keeps the module dense.
-    modules: BTreeMap<String, Option<Affine>>,
+    modules: BTreeMap<String, Option<Packing>>,
 }
 
 impl Quantisation {
@@ -84,7 +101,7 @@ impl Quantisation {
     /// keep the same).
     ///
     /// # Errors
-    /// When the settings are incomplete or of a kind other than affine.
+    /// When the settings are incomplete or of an unknown kind.
     pub fn read(config: &Config) -> Result<Self, ModelError> {
         let key = if config.get("quantization").is_some() {
             "quantization"
@@ -95,8 +112,11 @@ impl Quantisation {
             return Ok(Self::default());
         };
         if let Some(method) = settings.text_or_none("quant_method")? {
+            if method == "mxfp4" {
+                return Ok(Self::uniform(Some(Packing::Mxfp4)));
+            }
             let problem = format!(
-                "is \"{method}\": only MLX's affine quantisation is supported. Look for an MLX version of the model"
+                "is \"{method}\": only mxfp4 and MLX's affine quantisation are supported. Look for an MLX version of the model"
             );
             return Err(settings.error("quant_method", problem));
         }
@@ -108,22 +128,22 @@ impl Quantisation {
                 }
                 Value::Object(_) => {
                     if let Some(own) = settings.object_or_none(module)? {
-                        modules.insert(module.to_owned(), Some(affine(&own)?));
+                        modules.insert(module.to_owned(), Some(packing(&own)?));
                     }
                 }
                 _ => {}
             }
         }
         Ok(Self {
-            general: Some(affine(&settings)?),
+            general: Some(packing(&settings)?),
             modules,
         })
     }
 
     /// Settings for every module alike.
-    pub fn uniform(affine: Option<Affine>) -> Self {
+    pub fn uniform(general: Option<Packing>) -> Self {
         Self {
-            general: affine,
+            general,
             modules: BTreeMap::new(),
         }
     }
@@ -134,7 +154,7 @@ impl Quantisation {
     }
 
     /// What the settings say of `module` by name. The outer `None`: nothing.
-    pub fn named(&self, module: &str) -> Option<Option<Affine>> {
+    pub fn named(&self, module: &str) -> Option<Option<Packing>> {
         let short = module.strip_prefix("model.").unwrap_or(module);
         self.modules
             .get(module)
@@ -146,7 +166,7 @@ impl Quantisation {
     ///
     /// # Errors
     /// The problem, when they disagree.
-    pub fn agree(&self, module: &str, found: Option<Affine>) -> Result<(), String> {
+    pub fn agree(&self, module: &str, found: Option<Packing>) -> Result<(), String> {
         match (found, self.named(module)) {
             (Some(found), Some(None)) => Err(format!(
                 "config.json says it is not quantised and its tensors are {found}"
@@ -165,21 +185,31 @@ impl Quantisation {
     }
 }
 
-fn affine(settings: &Config) -> Result<Affine, ModelError> {
+fn packing(settings: &Config) -> Result<Packing, ModelError> {
     let mode = settings.text_or_none("mode")?.unwrap_or("affine");
-    if mode != "affine" {
-        let problem = format!("is \"{mode}\": expected \"affine\"");
+    if !["affine", "mxfp4"].contains(&mode) {
+        let problem = format!("is \"{mode}\": expected \"affine\" or \"mxfp4\"");
         return Err(settings.error("mode", problem));
     }
     let (bits, group) = (settings.size("bits")?, settings.size("group_size")?);
-    Affine::new(bits, group).map_err(|problem| {
-        let key = if BITS.contains(&bits) {
-            "group_size"
-        } else {
-            "bits"
+    if mode == "mxfp4" {
+        let problem = |value: usize| format!("is {value}: mxfp4 has 4 bits in groups of 32");
+        return match (bits, group) {
+            (4, 32) => Ok(Packing::Mxfp4),
+            (4, _) => Err(settings.error("group_size", problem(group))),
+            _ => Err(settings.error("bits", problem(bits))),
         };
-        settings.error(key, format!("asks for {problem}"))
-    })
+    }
+    Affine::new(bits, group)
+        .map(Packing::Affine)
+        .map_err(|problem| {
+            let key = if BITS.contains(&bits) {
+                "group_size"
+            } else {
+                "bits"
+            };
+            settings.error(key, format!("asks for {problem}"))
+        })
 }
 
 #[cfg(test)]

@@ -1,0 +1,199 @@
+//! A mixture of experts: a router chooses some of many gated MLPs for each row.
+//!
+//! Choices stay on the device. On GPUs many rows are sorted by expert, so that
+//! each expert's rows are multiplied together.
+
+use mlx_rs::{Array, Dtype, error::Exception, ops};
+
+use super::{ExpertLinear, GatedMlp, Linear, on_gpu};
+use crate::{
+    mlx::ExpertRows,
+    models::spec::{Activation, GroupScore, Routing, Score},
+};
+
+/// Rows from which on sorting pays.
+const SORT_FROM: i32 = 64;
+
+#[derive(Debug, Clone)]
+pub struct Moe {
+    pub router: Router,
+    /// Gate and up side by side, or each alone where they are stored in
+    /// different ways.
+    pub gate_up: Vec<ExpertLinear>,
+    pub down: ExpertLinear,
+    pub activation: Activation,
+    pub shared: Option<Shared>,
+}
+
+/// Chooses `active` experts for each row.
+#[derive(Debug, Clone)]
+pub struct Router {
+    pub linear: Linear,
+    /// `[experts]`, f32.
+    pub correction: Option<Array>,
+    pub routing: Routing,
+    pub active: i32,
+}
+
+/// The expert that every row goes through.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub mlp: GatedMlp,
+    /// `[1, hidden]`: its sigmoid weighs the result.
+    pub gate: Option<Linear>,
+}
+
+impl Moe {
+    /// From `[T, hidden]` to `[T, hidden]`.
+    pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
+        let (experts, weights) = self.router.forward(x)?;
+        let mixed = self.mix(x, &experts, &weights)?;
+        match &self.shared {
+            Some(shared) => mixed.add(shared.forward(x)?),
+            None => Ok(mixed),
+        }
+    }
+
+    /// `experts` and `weights` are `[T, active]`.
+    fn mix(&self, x: &Array, experts: &Array, weights: &Array) -> Result<Array, Exception> {
+        let (rows, active) = (experts.dim(0), experts.dim(1));
+        let width = x.dim(1);
+        let weights = weights.expand_dims(-1)?;
+        let weigh_input = self.router.routing.weigh_input;
+        let (x, share) = match weigh_input {
+            // Every expert has an input of its own.
+            true => {
+                let weighed = x.expand_dims(1)?.multiply(weights.as_dtype(x.dtype())?)?;
+                (weighed.reshape(&[rows * active, width])?, 1)
+            }
+            false => (x.clone(), active),
+        };
+        let experts = experts.reshape(&[rows * active])?;
+        let y = match on_gpu() && rows * active >= SORT_FROM {
+            true => self.sorted(&x, &experts, share)?,
+            false => self.experts(&x, rows_of(&experts, share, false))?,
+        };
+        let y = y.reshape(&[rows, active, width])?;
+        let y = match weigh_input {
+            true => y,
+            false => y.multiply(weights)?,
+        };
+        y.sum_axis(1, false)?.as_dtype(x.dtype())
+    }
+
+    fn sorted(&self, x: &Array, experts: &Array, share: i32) -> Result<Array, Exception> {
+        let order = ops::argsort_axis(experts, 0)?;
+        let back = ops::argsort_axis(&order, 0)?;
+        let share = Array::from_int(share).as_dtype(order.dtype())?;
+        let x = x.take_axis(order.floor_divide(share)?, 0)?;
+        let experts = experts.take_axis(&order, 0)?;
+        let y = self.experts(&x, rows_of(&experts, 1, true))?;
+        y.take_axis(back, 0)
+    }
+
+    fn experts(&self, x: &Array, rows: ExpertRows) -> Result<Array, Exception> {
+        let parts: Result<Vec<Array>, _> = self
+            .gate_up
+            .iter()
+            .map(|part| part.forward(x, rows))
+            .collect();
+        let gate_up = match &parts?[..] {
+            [only] => only.clone(),
+            parts => ops::concatenate(parts, 1)?,
+        };
+        let inner = self.activation.forward(&gate_up)?;
+        self.down.forward(&inner, ExpertRows { share: 1, ..rows })
+    }
+
+    pub fn arrays(&self) -> Vec<&Array> {
+        let mut arrays = self.router.linear.arrays();
+        arrays.extend(&self.router.correction);
+        arrays.extend(self.gate_up.iter().flat_map(ExpertLinear::arrays));
+        arrays.extend(self.down.arrays());
+        if let Some(shared) = &self.shared {
+            arrays.extend(shared.mlp.arrays());
+            arrays.extend(shared.gate.iter().flat_map(Linear::arrays));
+        }
+        arrays
+    }
+}
+
+fn rows_of(experts: &Array, share: i32, sorted: bool) -> ExpertRows<'_> {
+    ExpertRows {
+        experts,
+        share,
+        sorted,
+    }
+}
+
+impl Shared {
+    fn forward(&self, x: &Array) -> Result<Array, Exception> {
+        let y = self.mlp.forward(x)?;
+        match &self.gate {
+            Some(gate) => y.multiply(ops::sigmoid(gate.forward(x)?)?),
+            None => Ok(y),
+        }
+    }
+}
+
+impl Router {
+    /// Experts (u32) and their weights (f32), both `[T, active]`.
+    fn forward(&self, x: &Array) -> Result<(Array, Array), Exception> {
+        let logits = self.linear.forward(x)?.as_dtype(Dtype::Float32)?;
+        let scores = match self.routing.score {
+            Score::Softmax => ops::softmax_axis(&logits, -1, true)?,
+            Score::SoftmaxOfChosen => logits,
+            Score::Sigmoid => ops::sigmoid(&logits)?,
+        };
+        let mut judged = match &self.correction {
+            Some(correction) => scores.add(correction)?,
+            None => scores.clone(),
+        };
+        if self.routing.groups > self.routing.groups_kept {
+            judged = self.without_worst_groups(&judged)?;
+        }
+        let experts = first(&judged.negative()?, self.active, -1)?;
+        let mut weights = scores.take_along_axis(&experts, -1)?;
+        if self.routing.score == Score::SoftmaxOfChosen {
+            weights = ops::softmax_axis(&weights, -1, true)?;
+        }
+        if self.routing.normalise {
+            weights = weights.divide(weights.sum_axis(-1, true)?)?;
+        }
+        if self.routing.scale != 1.0 {
+            weights = weights.multiply(Array::from_f32(self.routing.scale))?;
+        }
+        Ok((experts, weights))
+    }
+
+    /// `scores [T, experts]` with zeros for the experts of all groups but the
+    /// best.
+    fn without_worst_groups(&self, scores: &Array) -> Result<Array, Exception> {
+        let (rows, experts) = (scores.dim(0), scores.dim(1));
+        let groups = self.routing.groups as i32;
+        let size = experts / groups;
+        let grouped = scores.reshape(&[rows, groups, size])?;
+        let worth = match self.routing.group_score {
+            GroupScore::Best => grouped.max_axis(-1, true)?,
+            GroupScore::TwoBest => {
+                let best = ops::indexing::topk_axis(&grouped, 2.min(size), -1)?;
+                best.sum_axis(-1, true)?
+            }
+        };
+        let dropped = groups - self.routing.groups_kept as i32;
+        let worst = first(&worth, dropped, -2)?;
+        let worst = ops::broadcast_to(worst, &[rows, dropped, size])?;
+        let zero = ops::zeros_dtype(&[rows, dropped, size], scores.dtype())?;
+        let left = grouped.put_along_axis(worst, zero, -2)?;
+        left.reshape(&[rows, experts])
+    }
+}
+
+/// Places of the `count` least along an axis, in no order.
+fn first(x: &Array, count: i32, axis: i32) -> Result<Array, Exception> {
+    let order = ops::argpartition_axis(x, count - 1, axis)?;
+    if order.dim(axis) == count {
+        return Ok(order);
+    }
+    Ok(order.split_at_indices(&[count], axis)?.swap_remove(0))
+}

@@ -1,0 +1,177 @@
+//! The weights of MLPs and mixtures of experts.
+
+use mlx_rs::Array;
+
+use super::Builder;
+use crate::models::{
+    ModelError,
+    blocks::{ExpertLinear, GatedMlp, Mlp, Moe, Projections, Router, Shared},
+    spec::{Activation, GatedSpec, MlpSpec, MoeSpec, SharedSpec},
+    weights::ExpertNames,
+};
+
+impl Builder<'_> {
+    pub(super) fn mlp(&mut self, spec: &MlpSpec) -> Result<Mlp, ModelError> {
+        Ok(match spec {
+            MlpSpec::Gated(spec) => Mlp::Gated(self.gated(spec)?),
+            MlpSpec::Moe(spec) => Mlp::Moe(self.moe(spec)?),
+        })
+    }
+
+    fn gated(&mut self, spec: &GatedSpec) -> Result<GatedMlp, ModelError> {
+        let (names, hidden) = (self.spec.names, self.spec.hidden);
+        if !spec.fused {
+            let [gate, up] = names.gate_up;
+            return self.three([gate, up, names.down], spec);
+        }
+        let gate_up = self.linear(
+            names.fused_gate_up,
+            2 * spec.intermediate,
+            hidden,
+            spec.bias,
+        )?;
+        Ok(GatedMlp {
+            gate_up: Projections::new(vec![gate_up])?,
+            down: self.linear(names.down, hidden, spec.intermediate, spec.bias)?,
+            activation: spec.activation,
+        })
+    }
+
+    /// Gate, up and down by their names.
+    fn three(
+        &mut self,
+        [gate, up, down]: [&str; 3],
+        spec: &GatedSpec,
+    ) -> Result<GatedMlp, ModelError> {
+        let (hidden, inner) = (self.spec.hidden, spec.intermediate);
+        let gate = self.linear(gate, inner, hidden, spec.bias)?;
+        let up = self.linear(up, inner, hidden, spec.bias)?;
+        Ok(GatedMlp {
+            gate_up: Projections::new(vec![gate, up])?,
+            down: self.linear(down, hidden, inner, spec.bias)?,
+            activation: spec.activation,
+        })
+    }
+
+    fn moe(&mut self, spec: &MoeSpec) -> Result<Moe, ModelError> {
+        let (names, hidden, inner) = (spec.names, self.spec.hidden, spec.intermediate);
+        let correction = match spec.routing.correction {
+            true => {
+                let name = self.in_layer(names.correction);
+                Some(self.source.exact(&name, &[spec.experts])?)
+            }
+            false => None,
+        };
+        let router = Router {
+            linear: self.linear(names.router, spec.experts, hidden, spec.router_bias)?,
+            correction,
+            routing: spec.routing,
+            active: spec.active as i32,
+        };
+        let (gate_up, down) = match self.joined(spec)? {
+            Some((gate_up, down)) => (vec![gate_up], down),
+            None => {
+                let gate = self.experts(spec, 0, inner, hidden)?;
+                let up = self.experts(spec, 1, inner, hidden)?;
+                let down = self.experts(spec, 2, hidden, inner)?;
+                (ExpertLinear::stack(vec![gate, up])?, down)
+            }
+        };
+        Ok(Moe {
+            router,
+            gate_up,
+            down,
+            activation: spec.activation,
+            shared: spec.shared.map(|s| self.shared(spec, s)).transpose()?,
+        })
+    }
+
+    /// Gate and up, and down, of all experts as their maker published them.
+    fn joined(
+        &mut self,
+        spec: &MoeSpec,
+    ) -> Result<Option<(ExpertLinear, ExpertLinear)>, ModelError> {
+        let (joined, hidden, inner) = (spec.names.joined, self.spec.hidden, spec.intermediate);
+        let [both, down] = [joined.gate_up, joined.down].map(|part| self.in_layer(part));
+        let shape = [spec.experts, 2 * inner, hidden];
+        let Some(weight) = self.source.joined(&both, shape, joined.transposed)? else {
+            return Ok(None);
+        };
+        let mut gate_up = ExpertLinear {
+            weight,
+            bias: self.joined_bias(&both, spec, 2 * inner)?,
+        };
+        if joined.interleaved {
+            let rows = 0..2 * inner as i32;
+            let order: Vec<i32> = rows
+                .clone()
+                .step_by(2)
+                .chain(rows.skip(1).step_by(2))
+                .collect();
+            gate_up = gate_up.select(&order)?;
+        }
+        let shape = [spec.experts, hidden, inner];
+        let weight = self.source.joined(&down, shape, joined.transposed)?;
+        let missing = || mlx_rs::error::Exception::custom(format!("{down} is missing"));
+        let down = ExpertLinear {
+            weight: weight.ok_or_else(missing)?,
+            bias: self.joined_bias(&down, spec, hidden)?,
+        };
+        Ok(Some((gate_up, down)))
+    }
+
+    fn joined_bias(
+        &mut self,
+        name: &str,
+        spec: &MoeSpec,
+        rows: usize,
+    ) -> Result<Option<Array>, ModelError> {
+        if !spec.expert_bias {
+            return Ok(None);
+        }
+        let bias = self
+            .source
+            .tensor(&format!("{name}_bias"), &[spec.experts, rows])?;
+        Ok(Some(bias))
+    }
+
+    /// Gate (0), up (1) or down (2) of all experts.
+    fn experts(
+        &mut self,
+        spec: &MoeSpec,
+        part: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Result<ExpertLinear, ModelError> {
+        let names = ExpertNames {
+            stacked: self.in_layer(spec.names.stacked[part]),
+            each: self.in_layer(spec.names.each[part]),
+        };
+        let weight = self.source.experts(&names, [spec.experts, rows, columns])?;
+        let bias = match spec.expert_bias {
+            true => {
+                let name = format!("{}.bias", names.stacked);
+                Some(self.source.tensor(&name, &[spec.experts, rows])?)
+            }
+            false => None,
+        };
+        Ok(ExpertLinear { weight, bias })
+    }
+
+    fn shared(&mut self, moe: &MoeSpec, spec: SharedSpec) -> Result<Shared, ModelError> {
+        let gated = GatedSpec {
+            intermediate: spec.intermediate,
+            bias: false,
+            activation: Activation::Silu,
+            fused: false,
+        };
+        let gate = match spec.gated {
+            true => Some(self.linear(moe.names.shared_gate, 1, self.spec.hidden, false)?),
+            false => None,
+        };
+        Ok(Shared {
+            mlp: self.three(moe.names.shared, &gated)?,
+            gate,
+        })
+    }
+}

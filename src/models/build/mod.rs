@@ -1,0 +1,139 @@
+//! Puts a [`Model`] together: asks a source for the tensors that a description
+//! names, stacks what is used together, and computes layer after layer, so that
+//! loading needs little more memory than the model.
+
+mod mixers;
+mod mlps;
+
+use mlx_rs::Array;
+
+use super::{
+    Model, ModelError, ModelSpec,
+    blocks::{Linear, Norm, Precision},
+    model::{Block, Branch, Layer},
+    spec::NormPlaces,
+    weights::Source,
+};
+
+/// # Errors
+/// Whatever the source finds wrong with a tensor.
+pub fn build(
+    spec: ModelSpec,
+    precision: Precision,
+    quantisation: String,
+    source: &mut dyn Source,
+) -> Result<Model, ModelError> {
+    let names = spec.names;
+    let embedding = source.matrix(names.embedding, spec.vocab, spec.hidden)?;
+    source.settle(&embedding.arrays())?;
+    let mut builder = Builder {
+        spec: &spec,
+        precision,
+        source,
+        index: 0,
+    };
+    let mut layers = Vec::with_capacity(spec.layers.len());
+    for index in 0..spec.layers.len() {
+        builder.index = index;
+        let layer = builder.layer()?;
+        builder.source.settle(&layer.arrays())?;
+        layers.push(layer);
+    }
+    let norm = builder.norm(names.norm.to_owned(), spec.hidden)?;
+    builder.source.settle(&[&norm.weight])?;
+    let head = match spec.tied {
+        true => None,
+        false => {
+            let head = builder.source.matrix(names.head, spec.vocab, spec.hidden)?;
+            builder.source.settle(&head.arrays())?;
+            Some(head)
+        }
+    };
+    Ok(Model {
+        spec,
+        precision,
+        quantisation,
+        embedding,
+        layers,
+        norm,
+        head,
+    })
+}
+
+struct Builder<'a> {
+    spec: &'a ModelSpec,
+    precision: Precision,
+    source: &'a mut dyn Source,
+    /// Of the layer that is being built.
+    index: usize,
+}
+
+impl Builder<'_> {
+    fn layer(&mut self) -> Result<Layer, ModelError> {
+        let (spec, names) = (self.spec, &self.spec.names);
+        let layer = &spec.layers[self.index];
+        let mut branches = Vec::with_capacity(2);
+        if let Some(mixer) = &layer.mixer {
+            let mixer = Block::Mixer(self.mixer(mixer)?);
+            branches.push(self.branch(mixer, names.before_mixer, names.after_mixer)?);
+        }
+        if let Some(mlp) = &layer.mlp {
+            let mlp = Block::Mlp(self.mlp(mlp)?);
+            branches.push(self.branch(mlp, names.before_mlp, names.after_mlp)?);
+        }
+        Ok(Layer { branches })
+    }
+
+    fn branch(&mut self, block: Block, before: &str, after: &str) -> Result<Branch, ModelError> {
+        let (places, hidden) = (self.spec.norms, self.spec.hidden);
+        let mut norm = |wanted: bool, name: &str| {
+            let module = self.in_layer(name);
+            wanted.then(|| self.norm(module, hidden)).transpose()
+        };
+        Ok(Branch {
+            before: norm(places != NormPlaces::After, before)?,
+            block,
+            after: norm(places != NormPlaces::Before, after)?,
+        })
+    }
+
+    /// The full name of a part of the layer that is being built.
+    fn in_layer(&self, part: &str) -> String {
+        self.spec.names.in_layer(self.index, part)
+    }
+
+    /// A linear layer of the layer that is being built.
+    fn linear(
+        &mut self,
+        part: &str,
+        rows: usize,
+        columns: usize,
+        bias: bool,
+    ) -> Result<Linear, ModelError> {
+        let module = self.in_layer(part);
+        let weight = self.source.matrix(&module, rows, columns)?;
+        let bias: Option<Array> = match bias {
+            true => Some(self.source.tensor(&format!("{module}.bias"), &[rows])?),
+            false => None,
+        };
+        Ok(Linear { weight, bias })
+    }
+
+    /// A tensor of the layer that is being built, in the activations' type.
+    fn tensor(&mut self, part: &str, shape: &[usize]) -> Result<Array, ModelError> {
+        let name = self.in_layer(part);
+        self.source.tensor(&name, shape)
+    }
+
+    fn norm(&mut self, module: String, length: usize) -> Result<Norm, ModelError> {
+        let mut weight = self.source.tensor(&format!("{module}.weight"), &[length])?;
+        if self.spec.norm_offset != 0.0 {
+            let offset = Array::from_f32(self.spec.norm_offset);
+            weight = weight.add(offset.as_dtype(weight.dtype())?)?;
+        }
+        Ok(Norm {
+            weight,
+            eps: self.spec.norm_eps,
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Rejects descriptions whose parts do not fit together.
+
+use super::{AttentionSpec, MixerSpec, MlpSpec, ModelSpec, MoeSpec, RopeScaling};
+use crate::models::{Config, ModelError};
+
+/// Widths above this are no model's.
+const WIDEST: usize = 1 << 24;
+
+impl ModelSpec {
+    pub(in crate::models) fn check(&self, config: &Config) -> Result<(), ModelError> {
+        for layer in &self.layers {
+            match &layer.mixer {
+                Some(MixerSpec::Attention(a)) => attention(a, config)?,
+                Some(MixerSpec::Both(a, _)) => attention(a, config)?,
+                _ => {}
+            }
+            if let Some(MlpSpec::Moe(moe)) = &layer.mlp {
+                mixture(moe, config)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn attention(a: &AttentionSpec, config: &Config) -> Result<(), ModelError> {
+    if a.heads % a.kv_heads != 0 {
+        let problem = format!(
+            "is {}: the {} attention heads cannot be shared among it evenly",
+            a.kv_heads, a.heads
+        );
+        return Err(config.error("num_key_value_heads", problem));
+    }
+    let rotated = a.rope.as_ref().and_then(|rope| rope.dims);
+    if a.head_dim % 2 != 0 || a.head_dim == 0 {
+        let problem = format!("is {}: rotary positions need an even size", a.head_dim);
+        return Err(config.error("head_dim", problem));
+    }
+    if let Some(dims) = rotated
+        && (dims == 0 || dims % 2 != 0 || dims > a.head_dim)
+    {
+        let problem = format!(
+            "makes rotary positions of {dims} of {} numbers a head: expected an even number of them",
+            a.head_dim
+        );
+        return Err(config.error("partial_rotary_factor", problem));
+    }
+    if a.query_width() > WIDEST {
+        let problem = format!("is {}: {} heads of it are too wide", a.head_dim, a.heads);
+        return Err(config.error("head_dim", problem));
+    }
+    let Some(rope) = &a.rope else {
+        return Ok(());
+    };
+    let dims = rotated.unwrap_or(a.head_dim);
+    match &rope.scaling {
+        RopeScaling::Dynamic { .. } if dims < 4 => {
+            Err(config.error("head_dim", "is too small for dynamic rope scaling"))
+        }
+        RopeScaling::Long { factors, .. } if ![1, dims / 2].contains(&factors.len()) => {
+            let problem = format!(
+                "has {} entries: expected one for each of the {} pairs of a head",
+                factors.len(),
+                dims / 2
+            );
+            Err(config.error("rope_scaling.long_factor", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn mixture(moe: &MoeSpec, config: &Config) -> Result<(), ModelError> {
+    if moe.active > moe.experts {
+        let problem = format!("is {}: there are {} experts", moe.active, moe.experts);
+        return Err(config.error("num_experts_per_tok", problem));
+    }
+    let routing = &moe.routing;
+    if moe.experts % routing.groups != 0 {
+        let problem = format!(
+            "is {}: the {} experts do not make up as many equal groups",
+            routing.groups, moe.experts
+        );
+        return Err(config.error("n_group", problem));
+    }
+    if routing.groups_kept > routing.groups {
+        let problem = format!(
+            "is {}: there are {} groups of experts",
+            routing.groups_kept, routing.groups
+        );
+        return Err(config.error("topk_group", problem));
+    }
+    Ok(())
+}

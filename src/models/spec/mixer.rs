@@ -1,0 +1,316 @@
+//! What mixes tokens: kinds of attention and of recurrence.
+
+use mlx_rs::Dtype;
+
+use super::RopeSpec;
+use crate::cache::{KvLayer, Packs};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum MixerSpec {
+    Attention(AttentionSpec),
+    Mla(MlaSpec),
+    ShortConv(ShortConvSpec),
+    GatedDelta(GatedDeltaSpec),
+    Mamba2(Mamba2Spec),
+    /// Side by side over the same input, their results added.
+    Both(AttentionSpec, Mamba2Spec),
+}
+
+/// Attention with grouped queries: `heads` is a multiple of `kv_heads`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionSpec {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub qkv_bias: bool,
+    pub output_bias: bool,
+    /// Queries, keys and values come from one matrix, `Names::fused_qkv`.
+    pub fused: bool,
+    pub qk_norm: QkNorm,
+    pub sight: Sight,
+    /// Every head has a logit of its own that takes part in the softmax and
+    /// stands for no token.
+    pub sinks: bool,
+    /// `None`: positions are not told (NoPE).
+    pub rope: Option<RopeSpec>,
+    /// Of the scores; `None`: 1 / √head_dim.
+    pub scale: Option<f64>,
+    /// Scores are `cap · tanh(scores / cap)`.
+    pub cap: Option<f32>,
+    /// The query matrix has a second half for each head, whose sigmoid the
+    /// result is multiplied with.
+    pub gate: bool,
+    pub temperature: Option<Temperature>,
+}
+
+/// Tokens before its own that a token sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    All,
+    /// Itself and the `n - 1` tokens before it.
+    Window(usize),
+    /// Those of its own chunk: positions are cut into chunks of `n`.
+    Chunk(usize),
+}
+
+/// Norms of queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkNorm {
+    None,
+    /// Of each head, before rotation.
+    Head,
+    /// Of all heads' numbers together, before rotation.
+    Whole,
+    /// Of each head, without weights and with an epsilon of 1e-6, after
+    /// rotation (Llama 4).
+    Plain,
+}
+
+/// Queries grow with their position p, counted from 1:
+/// `q · (1 + scale · ln(1 + ⌊p / floor⌋))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Temperature {
+    pub floor: f64,
+    pub scale: f64,
+}
+
+/// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): keys and values
+/// of all heads come from one latent of `kv_rank` numbers a token, and one
+/// rotated part of `rope_dim` numbers serves all heads' keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MlaSpec {
+    pub heads: usize,
+    /// Rank of the queries' own latent; `None`: they are projected directly.
+    pub query_rank: Option<usize>,
+    pub kv_rank: usize,
+    /// Numbers of a head of queries and keys without and with position.
+    pub plain_dim: usize,
+    pub rope_dim: usize,
+    pub value_dim: usize,
+    pub bias: bool,
+    /// Epsilon of the norms of the latents.
+    pub norm_eps: f32,
+    pub rope: RopeSpec,
+    /// Of the scores, without what the rotation's magnitude adds.
+    pub scale: f64,
+}
+
+/// A gated causal convolution over `kernel` tokens (LFM2).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShortConvSpec {
+    pub width: usize,
+    pub kernel: usize,
+    pub bias: bool,
+}
+
+/// The gated delta rule (arXiv 2412.06464) behind a short convolution.
+/// `value_heads` is a multiple of `key_heads`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GatedDeltaSpec {
+    pub key_heads: usize,
+    pub value_heads: usize,
+    pub key_dim: usize,
+    pub value_dim: usize,
+    pub kernel: usize,
+    /// One matrix holds queries, keys, values and gates by key head, another
+    /// the two scalars of each head (Qwen3-Next); otherwise four do.
+    pub fused: bool,
+}
+
+/// Mamba 2 (arXiv 2405.21060) behind a short convolution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mamba2Spec {
+    /// Name of the module within a layer.
+    pub module: &'static str,
+    pub heads: usize,
+    pub head_dim: usize,
+    pub groups: usize,
+    pub state: usize,
+    pub kernel: usize,
+    pub in_bias: bool,
+    pub out_bias: bool,
+    pub conv_bias: bool,
+    /// Least and most of a time step.
+    pub step_limit: (f32, f32),
+    /// Parts that the result is normed in after gating; `None`: gated only.
+    pub norm_groups: Option<usize>,
+}
+
+impl AttentionSpec {
+    /// Plain attention: everything that can be switched on is off.
+    pub fn new(heads: usize, kv_heads: usize, head_dim: usize, rope: RopeSpec) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            head_dim,
+            qkv_bias: false,
+            output_bias: false,
+            fused: false,
+            qk_norm: QkNorm::None,
+            sight: Sight::All,
+            sinks: false,
+            rope: Some(rope),
+            scale: None,
+            cap: None,
+            gate: false,
+            temperature: None,
+        }
+    }
+
+    /// Width of the queries, and of what attention hands to its output.
+    pub fn query_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Width of the keys, and of the values.
+    pub fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    fn parameters(&self, hidden: usize) -> usize {
+        let queries = if self.gate { 2 } else { 1 } * self.query_width();
+        let qkv = queries + 2 * self.kv_width();
+        let norms = match self.qk_norm {
+            QkNorm::None | QkNorm::Plain => 0,
+            QkNorm::Head => 2 * self.head_dim,
+            QkNorm::Whole => self.query_width() + self.kv_width(),
+        };
+        hidden * (qkv + self.query_width())
+            + norms
+            + usize::from(self.qkv_bias) * qkv
+            + usize::from(self.output_bias) * hidden
+            + usize::from(self.sinks) * self.heads
+    }
+}
+
+impl MlaSpec {
+    /// Numbers of a head of queries and keys.
+    pub fn query_dim(&self) -> usize {
+        self.plain_dim + self.rope_dim
+    }
+
+    fn parameters(&self, hidden: usize) -> usize {
+        let queries = self.heads * self.query_dim();
+        let latent = self.kv_rank + self.rope_dim;
+        let queries = match self.query_rank {
+            None => hidden * queries,
+            Some(rank) => rank * (hidden + queries + 1 + usize::from(self.bias)),
+        };
+        let up = self.kv_rank * self.heads * (self.plain_dim + self.value_dim);
+        let bias = usize::from(self.bias) * (latent + hidden);
+        queries + hidden * (latent + self.heads * self.value_dim) + self.kv_rank + up + bias
+    }
+}
+
+impl ShortConvSpec {
+    fn parameters(&self, hidden: usize) -> usize {
+        let bias = usize::from(self.bias) * (4 * self.width + hidden);
+        4 * hidden * self.width + self.width * self.kernel + bias
+    }
+}
+
+impl GatedDeltaSpec {
+    /// Width of all queries, and of all keys.
+    pub fn keys(&self) -> usize {
+        self.key_heads * self.key_dim
+    }
+
+    /// Width of all values.
+    pub fn values(&self) -> usize {
+        self.value_heads * self.value_dim
+    }
+
+    /// Numbers of a token that go through the convolution.
+    pub fn channels(&self) -> usize {
+        2 * self.keys() + self.values()
+    }
+
+    fn parameters(&self, hidden: usize) -> usize {
+        let inputs = self.channels() + self.values() + 2 * self.value_heads;
+        hidden * (inputs + self.values())
+            + self.channels() * self.kernel
+            + 2 * self.value_heads
+            + self.value_dim
+    }
+}
+
+impl Mamba2Spec {
+    pub fn width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Numbers of a token that go through the convolution.
+    pub fn channels(&self) -> usize {
+        self.width() + 2 * self.groups * self.state
+    }
+
+    /// Width of the input's projection: gate, convolution and time steps.
+    pub fn inputs(&self) -> usize {
+        self.width() + self.channels() + self.heads
+    }
+
+    fn parameters(&self, hidden: usize) -> usize {
+        hidden * (self.inputs() + self.width())
+            + self.channels() * (self.kernel + usize::from(self.conv_bias))
+            + 3 * self.heads
+            + usize::from(self.in_bias) * self.inputs()
+            + usize::from(self.out_bias) * hidden
+            + usize::from(self.norm_groups.is_some()) * self.width()
+    }
+
+    fn state_bytes(&self, element: usize) -> usize {
+        let state = self.heads * self.head_dim * self.state * FLOAT;
+        (self.kernel - 1) * self.channels() * element + state
+    }
+}
+
+/// Bytes of a number of the states that are kept in f32 whatever the model's
+/// type.
+const FLOAT: usize = size_of::<f32>();
+
+impl MixerSpec {
+    /// What a layer with this mixer keeps of a token.
+    pub fn kv_layer(&self, dtype: Dtype) -> KvLayer {
+        match self {
+            Self::Attention(a) | Self::Both(a, _) => {
+                let mut kept = KvLayer::new(a.kv_heads, a.head_dim, dtype);
+                if a.sinks {
+                    kept.packs = Packs::Refused("its heads have sinks, which make up for no error");
+                } else if a.sight != Sight::All {
+                    kept.packs = Packs::Plain;
+                }
+                kept
+            }
+            Self::Mla(a) => KvLayer {
+                widths: [a.kv_rank, a.rope_dim],
+                packs: Packs::Refused("it keeps latents, which are small already"),
+                ..KvLayer::new(1, a.kv_rank, dtype)
+            },
+            Self::ShortConv(_) | Self::GatedDelta(_) | Self::Mamba2(_) => KvLayer::nothing(dtype),
+        }
+    }
+
+    /// Bytes that a sequence carries on besides keys and values.
+    pub fn state_bytes(&self, element: usize) -> usize {
+        match self {
+            Self::Attention(_) | Self::Mla(_) => 0,
+            Self::ShortConv(c) => (c.kernel - 1) * c.width * element,
+            Self::GatedDelta(d) => {
+                let state = d.value_heads * d.key_dim * d.value_dim * FLOAT;
+                (d.kernel - 1) * d.channels() * element + state
+            }
+            Self::Mamba2(m) | Self::Both(_, m) => m.state_bytes(element),
+        }
+    }
+
+    pub fn parameters(&self, hidden: usize) -> usize {
+        match self {
+            Self::Attention(a) => a.parameters(hidden),
+            Self::Mla(a) => a.parameters(hidden),
+            Self::ShortConv(c) => c.parameters(hidden),
+            Self::GatedDelta(d) => d.parameters(hidden),
+            Self::Mamba2(m) => m.parameters(hidden),
+            Self::Both(a, m) => a.parameters(hidden) + m.parameters(hidden),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What treats every token alone: one MLP, or a choice among many.
+
+use super::MoeNames;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum MlpSpec {
+    Gated(GatedSpec),
+    Moe(MoeSpec),
+}
+
+/// The gated MLP: `down(activation(gate(x)) * up(x))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GatedSpec {
+    pub intermediate: usize,
+    pub bias: bool,
+    pub activation: Activation,
+    /// Gate and up come from one matrix, `Names::fused_gate_up`.
+    pub fused: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// `silu(gate) · up`
+    Silu,
+    /// `gelu(gate) · up`, by its approximation with tanh.
+    Gelu,
+    /// `gate' · sigmoid(1.702 gate') · (up' + 1)`, with gates of at most 7 and
+    /// the others within ±7 (gpt-oss).
+    Clamped,
+}
+
+/// A mixture: a router chooses `active` of `experts` gated MLPs for each token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MoeSpec {
+    pub experts: usize,
+    pub active: usize,
+    pub intermediate: usize,
+    pub activation: Activation,
+    pub expert_bias: bool,
+    pub router_bias: bool,
+    pub routing: Routing,
+    pub shared: Option<SharedSpec>,
+    pub names: MoeNames,
+}
+
+/// How a router's logits become a choice and weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Routing {
+    pub score: Score,
+    /// A bias an expert is added to the scores for the choice alone.
+    pub correction: bool,
+    /// Experts stand in `groups` of equal size, and only the `groups_kept` best
+    /// are chosen from. One group: all of them.
+    pub groups: usize,
+    pub groups_kept: usize,
+    pub group_score: GroupScore,
+    /// The chosen weights are divided by their sum.
+    pub normalise: bool,
+    pub scale: f32,
+    /// Weights multiply the experts' input instead of their output.
+    pub weigh_input: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Score {
+    /// Softmax over all experts.
+    Softmax,
+    /// Softmax over the chosen ones.
+    SoftmaxOfChosen,
+    Sigmoid,
+}
+
+/// What a group of experts is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupScore {
+    Best,
+    TwoBest,
+}
+
+/// An expert that every token goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedSpec {
+    pub intermediate: usize,
+    /// A sigmoid of its own weighs what it gives.
+    pub gated: bool,
+}
+
+impl Routing {
+    /// Softmax over all, nothing else.
+    pub const SOFTMAX: Self = Self {
+        score: Score::Softmax,
+        correction: false,
+        groups: 1,
+        groups_kept: 1,
+        group_score: GroupScore::Best,
+        normalise: false,
+        scale: 1.0,
+        weigh_input: false,
+    };
+}
+
+impl MlpSpec {
+    pub fn parameters(&self, hidden: usize) -> usize {
+        let gated = |intermediate: usize, bias: bool| {
+            3 * hidden * intermediate + usize::from(bias) * (2 * intermediate + hidden)
+        };
+        match self {
+            Self::Gated(g) => gated(g.intermediate, g.bias),
+            Self::Moe(m) => {
+                let router = m.experts * (hidden + usize::from(m.router_bias));
+                let correction = usize::from(m.routing.correction) * m.experts;
+                let shared = m.shared.map_or(0, |shared| {
+                    gated(shared.intermediate, false) + usize::from(shared.gated) * hidden
+                });
+                router + correction + shared + m.experts * gated(m.intermediate, m.expert_bias)
+            }
+        }
+    }
+}

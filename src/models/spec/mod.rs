@@ -1,0 +1,169 @@
+//! What a model is: sizes, layers and tensor names, free of any weight.
+//!
+//! A family turns its config.json into a [`ModelSpec`]; everything after that
+//! works from the description alone and never asks for the model's name.
+
+use mlx_rs::Dtype;
+
+use crate::cache::KvLayer;
+
+mod check;
+mod mixer;
+mod mlp;
+mod names;
+mod rope;
+
+pub use mixer::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm};
+pub use mixer::{ShortConvSpec, Sight, Temperature};
+pub use mlp::{Activation, GatedSpec, GroupScore, MlpSpec, MoeSpec, Routing, Score, SharedSpec};
+pub use names::{Joined, MoeNames, Names};
+pub use rope::{RopeScaling, RopeSpec};
+
+/// A decoder-only model: embedding, layers of a mixer and an MLP, a final norm
+/// and a head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSpec {
+    /// `model_type` of config.json.
+    pub family: String,
+    pub vocab: usize,
+    pub hidden: usize,
+    /// Tokens the model was made for.
+    pub context: usize,
+    pub layers: Vec<LayerSpec>,
+    /// Added to the mean square in every RMS norm.
+    pub norm_eps: f32,
+    /// Added to the weights of the norms; Gemma keeps them as distances from 1.
+    pub norm_offset: f32,
+    /// Where the norms of a layer stand.
+    pub norms: NormPlaces,
+    pub factors: Factors,
+    /// Logits are `cap · tanh(logits / cap)`.
+    pub logit_cap: Option<f32>,
+    /// The head is the embedding, transposed.
+    pub tied: bool,
+    pub names: Names,
+}
+
+/// What mixes tokens, and what treats each alone; either may be missing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSpec {
+    pub mixer: Option<MixerSpec>,
+    pub mlp: Option<MlpSpec>,
+}
+
+/// Norms around the mixer and the MLP, each of which is added to its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormPlaces {
+    /// `x + f(norm(x))`
+    Before,
+    /// `x + norm(f(x))`
+    After,
+    /// `x + norm(f(norm(x)))`
+    Around,
+}
+
+/// Constants that some families multiply with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Factors {
+    /// The embeddings.
+    pub embedding: f32,
+    /// What a mixer or MLP gives, before it is added.
+    pub branch: f32,
+    /// The input of the head.
+    pub head: f32,
+}
+
+impl Factors {
+    pub const NONE: Self = Self {
+        embedding: 1.0,
+        branch: 1.0,
+        head: 1.0,
+    };
+}
+
+impl LayerSpec {
+    pub fn new(mixer: MixerSpec, mlp: MlpSpec) -> Self {
+        Self {
+            mixer: Some(mixer),
+            mlp: Some(mlp),
+        }
+    }
+
+    pub fn attention(&self) -> Option<&AttentionSpec> {
+        match &self.mixer {
+            Some(MixerSpec::Attention(attention) | MixerSpec::Both(attention, _)) => {
+                Some(attention)
+            }
+            _ => None,
+        }
+    }
+
+    pub fn attention_mut(&mut self) -> Option<&mut AttentionSpec> {
+        match &mut self.mixer {
+            Some(MixerSpec::Attention(attention) | MixerSpec::Both(attention, _)) => {
+                Some(attention)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ModelSpec {
+    /// The attention of all layers that have one of this kind.
+    pub fn attentions_mut(&mut self) -> impl Iterator<Item = &mut AttentionSpec> {
+        self.layers.iter_mut().filter_map(LayerSpec::attention_mut)
+    }
+
+    /// The gated MLPs of all layers that have one.
+    pub fn gated_mut(&mut self) -> impl Iterator<Item = &mut GatedSpec> {
+        self.layers
+            .iter_mut()
+            .filter_map(|layer| match &mut layer.mlp {
+                Some(MlpSpec::Gated(gated)) => Some(gated),
+                _ => None,
+            })
+    }
+
+    fn mixers(&self) -> impl Iterator<Item = &MixerSpec> {
+        self.layers.iter().filter_map(|layer| layer.mixer.as_ref())
+    }
+
+    /// What each layer keeps of a token, in numbers of type `dtype`.
+    pub fn kv_layers(&self, dtype: Dtype) -> Vec<KvLayer> {
+        let layer = |layer: &LayerSpec| match &layer.mixer {
+            Some(mixer) => mixer.kv_layer(dtype),
+            None => KvLayer::nothing(dtype),
+        };
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// Bytes of recurrent state that one sequence needs, however long it is,
+    /// with activations of `element` bytes.
+    pub fn state_bytes(&self, element: usize) -> usize {
+        self.mixers().map(|mixer| mixer.state_bytes(element)).sum()
+    }
+
+    /// Whether a sequence can be cut back to fewer tokens: keys and values can,
+    /// a recurrent state cannot.
+    pub fn can_forget(&self) -> bool {
+        self.state_bytes(1) == 0
+    }
+
+    /// Numbers in all weights, the tied head counted once.
+    pub fn parameters(&self) -> u64 {
+        let embeddings = if self.tied { 1 } else { 2 } * self.vocab * self.hidden;
+        let layers: usize = self.layers.iter().map(|l| self.layer_parameters(l)).sum();
+        (embeddings + layers + self.hidden) as u64
+    }
+
+    fn layer_parameters(&self, layer: &LayerSpec) -> usize {
+        let hidden = self.hidden;
+        let norms = match self.norms {
+            NormPlaces::Before | NormPlaces::After => hidden,
+            NormPlaces::Around => 2 * hidden,
+        };
+        let mixer = layer.mixer.as_ref().map(|m| norms + m.parameters(hidden));
+        let mlp = layer.mlp.as_ref().map(|m| norms + m.parameters(hidden));
+        mixer.unwrap_or(0) + mlp.unwrap_or(0)
+    }
+}

@@ -1,0 +1,109 @@
+//! Where the tensors of a model are found.
+
+/// `{}` stands for the layer's number. A file may leave out the leading
+/// `model.`, or put the prefixes of a model with vision before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Names {
+    pub embedding: &'static str,
+    pub norm: &'static str,
+    pub head: &'static str,
+    pub layer: &'static str,
+    pub before_mixer: &'static str,
+    pub after_mixer: &'static str,
+    pub before_mlp: &'static str,
+    pub after_mlp: &'static str,
+    pub qkv: [&'static str; 3],
+    pub fused_qkv: &'static str,
+    pub output: &'static str,
+    pub q_norm: &'static str,
+    pub k_norm: &'static str,
+    pub sinks: &'static str,
+    pub gate_up: [&'static str; 2],
+    pub fused_gate_up: &'static str,
+    pub down: &'static str,
+}
+
+/// Names within a layer. `{}` stands for the expert's number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MoeNames {
+    pub router: &'static str,
+    /// The routing's correction of the scores.
+    pub correction: &'static str,
+    /// Gate, up and down of all experts, one tensor each `[experts, …]`.
+    pub stacked: [&'static str; 3],
+    /// The same, one tensor an expert.
+    pub each: [&'static str; 3],
+    pub shared: [&'static str; 3],
+    pub shared_gate: &'static str,
+    pub joined: Joined,
+}
+
+/// How makers publish the matrices of all experts in two tensors, gate and up
+/// in one; what was converted has them apart, see [`MoeNames::stacked`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Joined {
+    pub gate_up: &'static str,
+    pub down: &'static str,
+    /// Gate and up take turns by row, instead of one after the other.
+    pub interleaved: bool,
+    /// Stored `[experts, columns, rows]`.
+    pub transposed: bool,
+}
+
+impl Names {
+    /// The names that Llama introduced and most families kept.
+    pub const LLAMA: Self = Self {
+        embedding: "model.embed_tokens",
+        norm: "model.norm",
+        head: "lm_head",
+        layer: "model.layers.{}",
+        before_mixer: "input_layernorm",
+        after_mixer: "post_attention_layernorm",
+        before_mlp: "post_attention_layernorm",
+        after_mlp: "post_feedforward_layernorm",
+        qkv: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+        fused_qkv: "self_attn.qkv_proj",
+        output: "self_attn.o_proj",
+        q_norm: "self_attn.q_norm",
+        k_norm: "self_attn.k_norm",
+        sinks: "self_attn.sinks",
+        gate_up: ["mlp.gate_proj", "mlp.up_proj"],
+        fused_gate_up: "mlp.gate_up_proj",
+        down: "mlp.down_proj",
+    };
+
+    /// The full name of `part` in layer `index`.
+    pub fn in_layer(&self, index: usize, part: &str) -> String {
+        format!("{}.{part}", self.layer.replace("{}", &index.to_string()))
+    }
+}
+
+impl MoeNames {
+    /// The names that Qwen and DeepSeek share.
+    pub const COMMON: Self = Self {
+        router: "mlp.gate",
+        correction: "mlp.gate.e_score_correction_bias",
+        stacked: [
+            "mlp.switch_mlp.gate_proj",
+            "mlp.switch_mlp.up_proj",
+            "mlp.switch_mlp.down_proj",
+        ],
+        each: [
+            "mlp.experts.{}.gate_proj",
+            "mlp.experts.{}.up_proj",
+            "mlp.experts.{}.down_proj",
+        ],
+        shared: [
+            "mlp.shared_experts.gate_proj",
+            "mlp.shared_experts.up_proj",
+            "mlp.shared_experts.down_proj",
+        ],
+        shared_gate: "mlp.shared_expert_gate",
+        joined: Joined {
+            gate_up: "mlp.experts.gate_up_proj",
+            down: "mlp.experts.down_proj",
+            interleaved: false,
+            transposed: false,
+        },
+    };
+}

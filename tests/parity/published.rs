@@ -1,0 +1,127 @@
+//! Experts as models' makers publish them, made from the stacks `[experts, …]`
+//! that mlx-lm converts them to.
+
+use std::collections::BTreeMap;
+
+use safetensors::Dtype;
+
+use super::weights::Tensor;
+
+type Tensors = BTreeMap<String, Tensor>;
+
+/// One tensor an expert, or gpt-oss's two tensors of all experts.
+pub fn experts(tensors: Tensors) -> Tensors {
+    let mut result = Tensors::new();
+    let mut together = Vec::new();
+    for (name, tensor) in tensors {
+        if name.contains(".switch_mlp.") {
+            unstack(&name, &tensor, &mut result);
+        } else if name.contains(".mlp.experts.") {
+            together.push((name, tensor));
+        } else {
+            result.insert(name, tensor);
+        }
+    }
+    // What is packed as integers has no published form.
+    let is_affine = |(name, _): &(String, _)| name.ends_with(".biases");
+    if together.iter().any(is_affine) {
+        result.extend(together);
+        return result;
+    }
+    join(together.into_iter().collect(), &mut result);
+    result
+}
+
+fn unstack(name: &str, tensor: &Tensor, result: &mut Tensors) {
+    let size = tensor.bytes.len() / tensor.shape[0];
+    for (expert, bytes) in tensor.bytes.chunks_exact(size).enumerate() {
+        let each = Tensor {
+            dtype: tensor.dtype,
+            shape: tensor.shape[1..].to_vec(),
+            bytes: bytes.to_vec(),
+        };
+        let name = name.replace(".switch_mlp.", &format!(".experts.{expert}."));
+        result.insert(name, each);
+    }
+}
+
+/// gpt-oss: gate and up by turns in one tensor; floats transposed, MXFP4 in
+/// blocks.
+fn join(mut experts: Tensors, result: &mut Tensors) {
+    let gates: Vec<String> = experts
+        .keys()
+        .filter(|name| name.contains(".gate_proj."))
+        .cloned()
+        .collect();
+    for gate in gates {
+        let (module, kind) = gate.rsplit_once(".gate_proj.").unwrap();
+        let packed = experts.contains_key(&format!("{module}.gate_proj.scales"));
+        let names = ["gate", "up", "down"].map(|part| format!("{module}.{part}_proj.{kind}"));
+        let [gate, up, down] = names.map(|name| experts.get(&name).unwrap());
+        for (part, tensor) in [("gate_up", interleaved(gate, up)), ("down", copy(down))] {
+            let (suffix, tensor) = match (kind, packed) {
+                ("weight", true) => ("_blocks", blocks(tensor)),
+                ("weight", false) => ("", transposed(&tensor)),
+                ("scales", _) => ("_scales", tensor),
+                _ => ("_bias", tensor),
+            };
+            result.insert(format!("{module}.{part}_proj{suffix}"), tensor);
+        }
+    }
+    experts.clear();
+}
+
+fn copy(tensor: &Tensor) -> Tensor {
+    Tensor {
+        dtype: tensor.dtype,
+        shape: tensor.shape.clone(),
+        bytes: tensor.bytes.clone(),
+    }
+}
+
+/// Rows of two tensors `[experts, rows, ..]` by turns.
+fn interleaved(a: &Tensor, b: &Tensor) -> Tensor {
+    let row = a.bytes.len() / (a.shape[0] * a.shape[1]);
+    let pairs = a.bytes.chunks_exact(row).zip(b.bytes.chunks_exact(row));
+    let mut shape = a.shape.clone();
+    shape[1] *= 2;
+    Tensor {
+        dtype: a.dtype,
+        shape,
+        bytes: pairs.flat_map(|(a, b)| [a, b].concat()).collect(),
+    }
+}
+
+/// Words of eight codes as blocks of 16 bytes.
+fn blocks(tensor: Tensor) -> Tensor {
+    let [experts, rows, words] = tensor.shape[..] else {
+        panic!("{:?}", tensor.shape);
+    };
+    Tensor {
+        dtype: Dtype::U8,
+        shape: vec![experts, rows, words / 4, 16],
+        bytes: tensor.bytes,
+    }
+}
+
+fn transposed(tensor: &Tensor) -> Tensor {
+    let [experts, rows, columns] = tensor.shape[..] else {
+        panic!("{:?}", tensor.shape);
+    };
+    let size = tensor.bytes.len() / (experts * rows * columns);
+    let element = |expert: usize, row: usize, column: usize| {
+        let at = ((expert * rows + row) * columns + column) * size;
+        tensor.bytes[at..at + size].to_vec()
+    };
+    let mut bytes = Vec::new();
+    for expert in 0..experts {
+        for column in 0..columns {
+            (0..rows).for_each(|row| bytes.extend(element(expert, row, column)));
+        }
+    }
+    Tensor {
+        dtype: tensor.dtype,
+        shape: vec![experts, columns, rows],
+        bytes,
+    }
+}

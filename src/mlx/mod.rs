@@ -16,6 +16,7 @@ mod host;
 mod leave;
 pub mod ops;
 mod packing;
+mod recurrence;
 mod rows;
 
 pub use cuda::{
@@ -30,4 +31,5 @@ pub use ops::*;
 pub use packing::{
     Packing, Segment, Sketch, attention_over, join_segments, pack_rows, rotation, unpack_rows,
 };
+pub use recurrence::Recurrence;
 pub use rows::{Part, bytes, from_bytes, join_rows};

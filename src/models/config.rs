@@ -60,6 +60,13 @@ impl Config {
         self.values.get(key).filter(|value| !value.is_null())
     }
 
+    /// Gives `key` a value unless it has one.
+    pub fn default(&mut self, key: &str, value: Value) {
+        if self.get(key).is_none() {
+            self.values.insert(key.to_owned(), value);
+        }
+    }
+
     pub fn keys(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.values.iter().map(|(key, value)| (key.as_str(), value))
     }

@@ -90,6 +90,11 @@ pub enum ModelError {
         problem: String,
     },
 
+    #[error(
+        "the tensor `{tensor}` is stored as the model's makers published it; of this family only models that were converted for MLX can be loaded. Look for an MLX version of the model."
+    )]
+    Unconverted { tensor: String },
+
     #[error("the computation failed while loading the model: {0}")]
     Compute(#[from] mlx_rs::error::Exception),
 }

@@ -1,5 +1,5 @@
-//! Experts as models' makers publish them, made from the stacks `[experts, …]`
-//! that mlx-lm converts them to.
+//! Tensors as models' makers publish them, made from what mlx-lm converts them
+//! to.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,11 @@ use super::weights::Tensor;
 
 type Tensors = BTreeMap<String, Tensor>;
 
-/// One tensor an expert, or gpt-oss's two tensors of all experts.
-pub fn experts(tensors: Tensors) -> Tensors {
+/// One tensor an expert, or gpt-oss's two tensors of all experts; convolutions
+/// as PyTorch keeps them, and Qwen's norms as distances from 1 beside such.
+pub fn tensors(mut tensors: Tensors) -> Tensors {
     let mut result = Tensors::new();
+    convolutions(&mut tensors);
     let mut together = Vec::new();
     for (name, tensor) in tensors {
         if name.contains(".switch_mlp.") {
@@ -32,6 +34,24 @@ pub fn experts(tensors: Tensors) -> Tensors {
     result
 }
 
+fn convolutions(tensors: &mut Tensors) {
+    let is_delta = tensors.keys().any(|name| name.contains(".linear_attn."));
+    // Of Falcon-H1 only converted models can be loaded.
+    let is_falcon = tensors.keys().any(|name| name.contains("pre_ff_layernorm"));
+    for (name, tensor) in tensors {
+        if let (true, [channels, kernel, 1]) = (name.contains("conv"), &tensor.shape[..]) {
+            if !is_falcon {
+                tensor.shape = vec![*channels, 1, *kernel];
+            }
+        } else if is_delta && name.contains("norm.weight") && !name.contains("linear_attn") {
+            assert_eq!(tensor.dtype, Dtype::F32);
+            let numbers = tensor.bytes.as_chunks::<4>().0.iter();
+            let less = numbers.flat_map(|x| (f32::from_le_bytes(*x) - 1.0).to_le_bytes());
+            tensor.bytes = less.collect();
+        }
+    }
+}
+
 fn unstack(name: &str, tensor: &Tensor, result: &mut Tensors) {
     let size = tensor.bytes.len() / tensor.shape[0];
     for (expert, bytes) in tensor.bytes.chunks_exact(size).enumerate() {
@@ -40,7 +60,14 @@ fn unstack(name: &str, tensor: &Tensor, result: &mut Tensors) {
             shape: tensor.shape[1..].to_vec(),
             bytes: bytes.to_vec(),
         };
-        let name = name.replace(".switch_mlp.", &format!(".experts.{expert}."));
+        let mut name = name.replace(".switch_mlp.", &format!(".experts.{expert}."));
+        if name.contains(".block_sparse_moe.") {
+            for (converted, published) in
+                [("gate_proj", "w1"), ("up_proj", "w3"), ("down_proj", "w2")]
+            {
+                name = name.replace(converted, published);
+            }
+        }
         result.insert(name, each);
     }
 }

@@ -24,8 +24,8 @@ pub enum Layout {
     OneFile,
     /// Two files and an index.
     Shards,
-    /// Names without the leading `model.`, and experts as their makers publish
-    /// them instead of as mlx-lm stacks them.
+    /// Names without the leading `model.`, and tensors as the models' makers
+    /// publish them instead of as mlx-lm converts them.
     Published,
 }
 
@@ -178,7 +178,7 @@ pub fn write(folder: &Path, case: &Case, layout: Layout) {
     match layout {
         Layout::OneFile => write_file(&folder.join("model.safetensors"), &all),
         Layout::Published => {
-            all = published::experts(all);
+            all = published::tensors(all);
             let short = |name: &str| name.strip_prefix("model.").unwrap_or(name).to_owned();
             let all = all.into_iter().map(|(name, t)| (short(&name), t)).collect();
             write_file(&folder.join("model.safetensors"), &all);

@@ -108,6 +108,10 @@ def table_of(config):
             linear[module] = list(parameter.shape)
         else:
             plain[name] = list(parameter.shape)
+    text = config.get("text_config", config)
+    if "gemma" in config["model_type"] and text.get("tie_word_embeddings"):
+        # Made, and thrown away when there are no weights for it.
+        linear = {name: shape for name, shape in linear.items() if "lm_head" not in name}
     return {"linear": linear, "plain": plain}
 
 
@@ -271,6 +275,82 @@ EXPERTS = {
     "routed_scaling_factor": 1.0,
     "attention_bias": False,
 }
+CHOSEN = {
+    "num_experts": 8,
+    "num_experts_per_tok": 3,
+    "moe_intermediate_size": 64,
+    "norm_topk_prob": True,
+    "decoder_sparse_step": 1,
+    "mlp_only_layers": [],
+}
+DELTA = {
+    "num_hidden_layers": 4,
+    "head_dim": 32,
+    "linear_num_value_heads": 4,
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 32,
+    "linear_value_head_dim": 32,
+    "linear_conv_kernel_dim": 4,
+    "partial_rotary_factor": 0.25,
+    "full_attention_interval": 4,
+    "rms_norm_eps": 1e-6,
+}
+QUARTER = {"type": "default", "rope_theta": 100000.0, "partial_rotary_factor": 0.25}
+STATES = {
+    "num_heads": 4,
+    "head_dim": 32,
+    "state_size": 32,
+    "n_groups": 1,
+    "conv_kernel": 4,
+    "layer_norm_epsilon": 1e-5,
+    "use_bias": False,
+    "use_conv_bias": True,
+    "time_step_rank": 8,
+    "time_step_limit": [0.0, 100.0],
+    "tie_word_embeddings": True,
+}
+HYBRID = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 32,
+    "mamba_d_state": 32,
+    "mamba_d_conv": 4,
+    "mamba_n_groups": 1,
+    "mamba_proj_bias": False,
+    "mamba_conv_bias": True,
+    "attention_bias": False,
+    "mlp_bias": False,
+}
+GRANITE = HYBRID | {
+    "num_hidden_layers": 3,
+    "layer_types": ["mamba", "attention", "mamba"],
+    "num_local_experts": 6,
+    "num_experts_per_tok": 2,
+    "shared_intermediate_size": 64,
+    "embedding_multiplier": 4.0,
+    "attention_multiplier": 0.125,
+    "logits_scaling": 2.0,
+    "residual_multiplier": 0.5,
+    "tie_word_embeddings": True,
+}
+FALCON = HYBRID | {
+    "mamba_d_ssm": 128,
+    "head_dim": 32,
+    "mamba_rms_norm": False,
+    "mamba_norm_before_gate": False,
+    "projectors_bias": False,
+    "tie_word_embeddings": True,
+}
+GEMMA3 = {
+    "num_hidden_layers": 3,
+    "head_dim": 32,
+    "query_pre_attn_scalar": 24.0,
+    "rms_norm_eps": 1e-6,
+    "sliding_window": 6,
+    "sliding_window_pattern": 3,
+    "rope_theta": 1000000.0,
+    "rope_local_base_freq": 10000.0,
+    "tie_word_embeddings": True,
+}
 FEWER = {
     "lfm2": {
         "base": {
@@ -361,6 +441,216 @@ FEWER = {
             },
         },
     },
+    "qwen2_moe": {
+        "base": CHOSEN | {"shared_expert_intermediate_size": 64},
+        "cases": {
+            "one expert, one key head": {
+                "num_experts_per_tok": 1,
+                "num_key_value_heads": 1,
+                "num_experts": 3,
+                "rope_traditional": True,
+            },
+        },
+    },
+    "qwen3_moe": {
+        "base": CHOSEN | {"head_dim": 32, "rms_norm_eps": 1e-6},
+        "cases": {
+            "not normalised": {"norm_topk_prob": False, "num_experts_per_tok": 4, **GROUPED},
+            "every other layer, tied": {
+                "num_hidden_layers": 4,
+                "decoder_sparse_step": 2,
+                "mlp_only_layers": [3],
+                "tie_word_embeddings": True,
+            },
+        },
+    },
+    "mixtral": {
+        "base": {"num_local_experts": 4, "num_experts_per_tok": 2},
+        "cases": {
+            "three of five": {
+                "num_local_experts": 5,
+                "num_experts_per_tok": 3,
+                "num_attention_heads": 8,
+            },
+        },
+    },
+    "qwen3_next": {
+        "base": CHOSEN | DELTA | {"shared_expert_intermediate_size": 64},
+        "cases": {
+            "a head each": {
+                "linear_num_value_heads": 2,
+                "linear_num_key_heads": 2,
+                "linear_key_head_dim": 48,
+                "linear_value_head_dim": 32,
+                "linear_conv_kernel_dim": 3,
+                "partial_rotary_factor": 0.5,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 1,
+            },
+            "rope yarn, dense last": {
+                "rope_scaling": YARN,
+                "mlp_only_layers": [3],
+                "norm_topk_prob": False,
+            },
+        },
+    },
+    "qwen3_5": {
+        "base": DELTA | {"rope_parameters": QUARTER},
+        "cases": {
+            "tied, every other layer": {
+                "tie_word_embeddings": True,
+                "full_attention_interval": 2,
+                "num_hidden_layers": 2,
+                "linear_num_value_heads": 6,
+                "linear_key_head_dim": 16,
+                "linear_value_head_dim": 64,
+                "rope_parameters": QUARTER | {"partial_rotary_factor": 0.5},
+            },
+            "biases": {"attention_bias": True, "head_dim": 64, "num_key_value_heads": 4},
+        },
+    },
+    "qwen3_5_moe": {
+        "base": DELTA
+        | CHOSEN
+        | {"rope_parameters": QUARTER, "shared_expert_intermediate_size": 64},
+        "cases": {"four of six": {"num_experts": 6, "num_experts_per_tok": 4}},
+    },
+    "mamba2": {
+        "base": STATES,
+        "cases": {
+            "two groups, limits": {
+                "n_groups": 2,
+                "num_heads": 6,
+                "head_dim": 16,
+                "conv_kernel": 3,
+                "time_step_limit": [0.1, 0.8],
+                "tie_word_embeddings": False,
+            },
+            "biases": {"use_bias": True, "use_conv_bias": False, "state_size": 64},
+        },
+    },
+    "granitemoehybrid": {
+        "base": GRANITE,
+        "cases": {
+            "dense, no positions": {
+                "num_local_experts": None,
+                "position_embedding_type": "nope",
+                "mlp_bias": True,
+                "mamba_n_groups": 2,
+            },
+            "attention alone": {
+                "layer_types": ["attention", "attention"],
+                "num_hidden_layers": 2,
+                "attention_bias": True,
+                "tie_word_embeddings": False,
+            },
+        },
+    },
+    "falcon_h1": {
+        "base": FALCON,
+        "cases": {
+            "normed, two groups": {
+                "mamba_rms_norm": True,
+                "mamba_n_groups": 2,
+                "num_key_value_heads": 1,
+                "tie_word_embeddings": False,
+            },
+            "biases": {
+                "attention_bias": True,
+                "mlp_bias": True,
+                "projectors_bias": True,
+                "mamba_proj_bias": True,
+                "head_dim": 16,
+                "num_attention_heads": 6,
+            },
+        },
+    },
+    "llama4": {
+        "text": {
+            "num_hidden_layers": 4,
+            "head_dim": 32,
+            "attention_bias": False,
+            "attention_chunk_size": 8,
+            "interleave_moe_layer_step": 2,
+            "intermediate_size": 64,
+            "intermediate_size_mlp": 256,
+            "num_experts_per_tok": 1,
+            "num_local_experts": 4,
+            "rope_scaling": LLAMA3,
+            "use_qk_norm": True,
+            "floor_scale": 4,
+            "attn_scale": 0.1,
+        },
+        "cases": {
+            "no norms, all experts": {
+                "use_qk_norm": False,
+                "interleave_moe_layer_step": 1,
+                "attention_chunk_size": 5,
+                "rope_scaling": None,
+                "attn_temperature_tuning": 0,
+            },
+            "biases, eight layers": {
+                "attention_bias": True,
+                "num_hidden_layers": 8,
+                "attention_chunk_size": 12,
+                **GROUPED,
+            },
+        },
+    },
+    "gemma2": {
+        "base": {"head_dim": 32, "query_pre_attn_scalar": 24.0},
+        "cases": {
+            "low caps": {
+                "attn_logit_softcapping": 2.0,
+                "final_logit_softcapping": 90.0,
+                "num_key_value_heads": 4,
+            },
+            "wide heads": {"head_dim": 48, "num_key_value_heads": 1, "rope_traditional": True},
+        },
+    },
+    "gemma3_text": {
+        "base": GEMMA3,
+        "cases": {
+            "untied, every other": {
+                "tie_word_embeddings": False,
+                "sliding_window_pattern": 2,
+                "sliding_window": 3,
+                "num_key_value_heads": 1,
+            },
+            "rope linear": {
+                "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+                "rope_local_base_freq": 500.0,
+                **GROUPED,
+            },
+        },
+    },
+    "gemma3": {
+        "text": GEMMA3,
+        "outer": {"vocab_size": VOCAB},
+        "cases": {"narrow heads": {"head_dim": 16, "sliding_window": 5}},
+    },
+    "phi3": {
+        "base": {"max_position_embeddings": 512, "original_max_position_embeddings": 512},
+        "cases": {
+            "three quarters": {"partial_rotary_factor": 0.75, "num_attention_heads": 2},
+            "rope long": {
+                "original_max_position_embeddings": 64,
+                "partial_rotary_factor": 0.5,
+                "rope_scaling": {
+                    "type": "longrope",
+                    "short_factor": [1.0] * 8,
+                    "long_factor": [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5],
+                },
+            },
+        },
+    },
+    "olmo2": {
+        "base": {},
+        "cases": {
+            "untied, one key head": {"tie_word_embeddings": False, "num_key_value_heads": 1},
+            "rope llama3": {"rope_scaling": LLAMA3, **GROUPED},
+        },
+    },
     "gpt_oss": {
         "base": {
             "head_dim": 32,
@@ -412,6 +702,9 @@ def cases(family):
 def fewer_cases(family):
     """A type, a quantisation of all and one of the experts, and what differs."""
     own = FEWER[family]
+    if "text" in own:
+        yield from text_cases(family, own)
+        return
     base = TINY | own["base"] | {"model_type": family}
     for dtype in ("f32", "bf16"):
         yield dtype, base, dtype
@@ -420,6 +713,18 @@ def fewer_cases(family):
     quantised = {"4-bit g64": {"bits": 4, "group_size": 64}} | own.get("quantized", {})
     for name, quantization in quantised.items():
         yield name, base | {"quantization": quantization}, "bf16"
+
+
+def text_cases(family, own):
+    """Of models whose config.json has a part for the language model."""
+    base = TINY | own["text"] | {"model_type": f"{family}_text"}
+    whole = lambda text: own.get("outer", {}) | {"model_type": family, "text_config": text}
+    for dtype in ("f32", "bf16"):
+        yield dtype, whole(base), dtype
+    for name, change in own["cases"].items():
+        text = {k: v for k, v in (base | change).items() if v is not None or k == "rope_scaling"}
+        yield name, whole(text), "f32"
+    yield "4-bit g64", whole(base) | {"quantization": {"bits": 4, "group_size": 64}}, "bf16"
 
 
 # Expected numbers -----------------------------------------------------------

@@ -2,13 +2,17 @@
 
 use mlx_rs::{Array, error::Exception};
 
-use super::{Attention, Context, GatedMlp, Matrix, Mla, Moe, ShortConv};
+use super::{Attention, Context, GatedDelta, GatedMlp, Mamba2, Matrix, Mla, Moe, ShortConv};
 
 #[derive(Debug, Clone)]
 pub enum Mixer {
     Attention(Attention),
     Mla(Mla),
     ShortConv(ShortConv),
+    GatedDelta(GatedDelta),
+    Mamba2(Mamba2),
+    /// Side by side, their results added.
+    Both(Attention, Mamba2),
 }
 
 impl Mixer {
@@ -18,6 +22,12 @@ impl Mixer {
             Self::Attention(attention) => attention.forward(x, at),
             Self::Mla(attention) => attention.forward(x, at),
             Self::ShortConv(conv) => conv.forward(x, at),
+            Self::GatedDelta(delta) => delta.forward(x, at),
+            Self::Mamba2(mamba) => mamba.forward(x, at),
+            Self::Both(attention, mamba) => {
+                let mixed = mamba.forward(x, at)?;
+                mixed.add(attention.forward(x, at)?)
+            }
         }
     }
 
@@ -26,6 +36,13 @@ impl Mixer {
             Self::Attention(attention) => attention.arrays(),
             Self::Mla(attention) => attention.arrays(),
             Self::ShortConv(conv) => conv.arrays(),
+            Self::GatedDelta(delta) => delta.arrays(),
+            Self::Mamba2(mamba) => mamba.arrays(),
+            Self::Both(attention, mamba) => {
+                let mut arrays = attention.arrays();
+                arrays.extend(mamba.arrays());
+                arrays
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 
 mod activation;
 mod attention;
+mod gated_delta;
 mod linear;
+mod mamba2;
 mod matrix;
 mod mixer;
 mod mla;
@@ -17,7 +19,9 @@ mod short_conv;
 
 pub use activation::silu;
 pub use attention::{Attention, AttentionParts, Context};
+pub use gated_delta::GatedDelta;
 pub use linear::{ExpertLinear, Linear, Projections};
+pub use mamba2::Mamba2;
 pub use matrix::Matrix;
 pub use mixer::{Mixer, Mlp};
 pub use mla::{Mla, MlaParts};

@@ -6,12 +6,15 @@ use super::Builder;
 use crate::models::{
     ModelError,
     blocks::{
-        Attention, AttentionParts, CausalConv, Linear, Matrix, Mixer, Mla, MlaParts, Norm,
-        Projections, ShortConv,
+        Attention, AttentionParts, CausalConv, GatedDelta, Linear, Mamba2, Matrix, Mixer, Mla,
+        MlaParts, Norm, Projections, ShortConv,
     },
-    spec::{AttentionSpec, MixerSpec, MlaSpec, QkNorm, ShortConvSpec},
+    spec::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm, ShortConvSpec},
     weights::ExpertNames,
 };
+
+/// The convolution before the gated delta rule.
+pub(super) const DELTA_CONV: &str = "linear_attn.conv1d";
 
 impl Builder<'_> {
     pub(super) fn mixer(&mut self, spec: &MixerSpec) -> Result<Mixer, ModelError> {
@@ -19,7 +22,12 @@ impl Builder<'_> {
             MixerSpec::Attention(spec) => Mixer::Attention(self.attention(spec)?),
             MixerSpec::Mla(spec) => Mixer::Mla(self.mla(spec)?),
             MixerSpec::ShortConv(spec) => Mixer::ShortConv(self.short_conv(spec)?),
-            _ => unreachable!(),
+            MixerSpec::GatedDelta(spec) => Mixer::GatedDelta(self.gated_delta(spec)?),
+            MixerSpec::Mamba2(spec) => Mixer::Mamba2(self.mamba2(spec)?),
+            MixerSpec::Both(attention, mamba) => {
+                let mamba = self.mamba2(mamba)?;
+                Mixer::Both(self.attention(attention)?, mamba)
+            }
         })
     }
 
@@ -190,5 +198,98 @@ impl Builder<'_> {
             false => None,
         };
         Ok(CausalConv::new(&weight, bias)?)
+    }
+
+    fn gated_delta(&mut self, spec: &GatedDeltaSpec) -> Result<GatedDelta, ModelError> {
+        let (hidden, values) = (self.spec.hidden, spec.values());
+        let norm = self.tensor("linear_attn.norm.weight", &[spec.value_dim])?;
+        Ok(GatedDelta {
+            spec: *spec,
+            input: Projections::new(self.delta_input(spec)?)?,
+            conv: self.conv(DELTA_CONV, [spec.channels(), spec.kernel], false)?,
+            log_rates: self.exact("linear_attn.A_log", &[spec.value_heads])?,
+            step_bias: self.exact("linear_attn.dt_bias", &[spec.value_heads])?,
+            norm: Norm {
+                weight: norm,
+                eps: self.spec.norm_eps,
+            },
+            output: self.linear("linear_attn.out_proj", hidden, values, false)?,
+        })
+    }
+
+    /// Queries, keys and values, β, decays, gates.
+    fn delta_input(&mut self, spec: &GatedDeltaSpec) -> Result<Vec<Linear>, ModelError> {
+        let (hidden, heads) = (self.spec.hidden, spec.value_heads);
+        if !spec.fused {
+            let mut parts = Vec::with_capacity(4);
+            for (part, rows) in [
+                ("in_proj_qkv", spec.channels()),
+                ("in_proj_b", heads),
+                ("in_proj_a", heads),
+                ("in_proj_z", spec.values()),
+            ] {
+                parts.push(self.linear(&format!("linear_attn.{part}"), rows, hidden, false)?);
+            }
+            return Ok(parts);
+        }
+        let both = spec.channels() + spec.values();
+        let both = self.linear("linear_attn.in_proj_qkvz", both, hidden, false)?;
+        let scalars = self.linear("linear_attn.in_proj_ba", 2 * heads, hidden, false)?;
+        // Each key head has what belongs to it in one piece.
+        let share = heads / spec.key_heads;
+        let values = share * spec.value_dim;
+        let keys = spec.key_dim;
+        let rows = |piece: usize, start: usize, count: usize| -> Vec<i32> {
+            let of_head = |head| (head * piece + start..).take(count).map(|row| row as i32);
+            (0..spec.key_heads).flat_map(of_head).collect()
+        };
+        let piece = 2 * keys + 2 * values;
+        let part = |start, count| both.select(&rows(piece, start, count));
+        let (queries, key) = (part(0, keys)?, part(keys, keys)?);
+        let (value, gate) = (part(2 * keys, values)?, part(2 * keys + values, values)?);
+        let weights = scalars.select(&rows(2 * share, 0, share))?;
+        let decays = scalars.select(&rows(2 * share, share, share))?;
+        Ok(vec![queries, key, value, weights, decays, gate])
+    }
+
+    fn mamba2(&mut self, spec: &Mamba2Spec) -> Result<Mamba2, ModelError> {
+        let (hidden, width) = (self.spec.hidden, spec.width());
+        let name = |part: &str| format!("{}.{part}", spec.module);
+        let conv = name("conv1d");
+        if spec.converted {
+            self.check_converted(&conv)?;
+        }
+        let norm = match spec.norm_groups {
+            None => None,
+            Some(_) => Some(Norm {
+                weight: self.tensor(&name("norm.weight"), &[width])?,
+                eps: self.spec.norm_eps,
+            }),
+        };
+        Ok(Mamba2 {
+            spec: *spec,
+            input: self.linear(&name("in_proj"), spec.inputs(), hidden, spec.in_bias)?,
+            conv: self.conv(&conv, [spec.channels(), spec.kernel], spec.conv_bias)?,
+            log_rates: self.exact(&name("A_log"), &[spec.heads])?,
+            step_bias: self.exact(&name("dt_bias"), &[spec.heads])?,
+            skip: self.exact(&name("D"), &[spec.heads])?,
+            norm,
+            output: self.linear(&name("out_proj"), hidden, width, spec.out_bias)?,
+        })
+    }
+
+    /// Refuses convolutions that are stored as PyTorch does.
+    fn check_converted(&self, module: &str) -> Result<(), ModelError> {
+        let name = self.in_layer(&format!("{module}.weight"));
+        match self.source.stored(&name).as_deref() {
+            Some([_, 1, kernel]) if *kernel > 1 => Err(ModelError::Unconverted { tensor: name }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A tensor of the layer that is being built, in f32.
+    fn exact(&mut self, part: &str, shape: &[usize]) -> Result<Array, ModelError> {
+        let name = self.in_layer(part);
+        self.source.exact(&name, shape)
     }
 }

@@ -169,9 +169,20 @@ impl Builder<'_> {
             true => Some(self.linear(moe.names.shared_gate, 1, self.spec.hidden, false)?),
             false => None,
         };
-        Ok(Shared {
-            mlp: self.three(moe.names.shared, &gated)?,
-            gate,
-        })
+        let [first, second, down] = moe.names.shared;
+        let mlp = match first == second {
+            // Gate and up are one matrix.
+            true => {
+                let (hidden, inner) = (self.spec.hidden, spec.intermediate);
+                let gate_up = self.linear(first, 2 * inner, hidden, false)?;
+                GatedMlp {
+                    gate_up: Projections::new(vec![gate_up])?,
+                    down: self.linear(down, hidden, inner, false)?,
+                    activation: Activation::Silu,
+                }
+            }
+            false => self.three(moe.names.shared, &gated)?,
+        };
+        Ok(Shared { mlp, gate })
     }
 }

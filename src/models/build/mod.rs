@@ -11,7 +11,7 @@ use super::{
     Model, ModelError, ModelSpec,
     blocks::{Linear, Norm, Precision},
     model::{Block, Branch, Layer},
-    spec::NormPlaces,
+    spec::{NormOffset, NormPlaces},
     weights::Source,
 };
 
@@ -31,7 +31,9 @@ pub fn build(
         precision,
         source,
         index: 0,
+        norm_offset: 0.0,
     };
+    builder.norm_offset = builder.norm_offset();
     let mut layers = Vec::with_capacity(spec.layers.len());
     for index in 0..spec.layers.len() {
         builder.index = index;
@@ -66,9 +68,30 @@ struct Builder<'a> {
     source: &'a mut dyn Source,
     /// Of the layer that is being built.
     index: usize,
+    /// Added to the weights of norms.
+    norm_offset: f32,
 }
 
 impl Builder<'_> {
+    fn norm_offset(&self) -> f32 {
+        match self.spec.norm_offset {
+            NormOffset::None => 0.0,
+            NormOffset::One => 1.0,
+            NormOffset::OneIfPublished => {
+                let convolution = |index| {
+                    let name = self.spec.names.in_layer(index, mixers::DELTA_CONV);
+                    self.source.stored(&format!("{name}.weight"))
+                };
+                let stored = (0..self.spec.layers.len()).find_map(convolution);
+                // PyTorch: [channels, 1, kernel].
+                match stored.as_deref() {
+                    Some([_, 1, _]) => 1.0,
+                    _ => 0.0,
+                }
+            }
+        }
+    }
+
     fn layer(&mut self) -> Result<Layer, ModelError> {
         let (spec, names) = (self.spec, &self.spec.names);
         let layer = &spec.layers[self.index];
@@ -127,8 +150,8 @@ impl Builder<'_> {
 
     fn norm(&mut self, module: String, length: usize) -> Result<Norm, ModelError> {
         let mut weight = self.source.tensor(&format!("{module}.weight"), &[length])?;
-        if self.spec.norm_offset != 0.0 {
-            let offset = Array::from_f32(self.spec.norm_offset);
+        if self.norm_offset != 0.0 {
+            let offset = Array::from_f32(self.norm_offset);
             weight = weight.add(offset.as_dtype(weight.dtype())?)?;
         }
         Ok(Norm {

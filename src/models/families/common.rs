@@ -6,8 +6,9 @@ use crate::models::{
     Config, ModelError,
     blocks::yarn_magnitude,
     spec::{
-        Activation, AttentionSpec, Factors, GatedSpec, LayerSpec, MixerSpec, MlaSpec, MlpSpec,
-        ModelSpec, MoeNames, MoeSpec, Names, NormPlaces, RopeScaling, RopeSpec, Routing, Sight,
+        Activation, AttentionSpec, Factors, GatedSpec, LayerSpec, Mamba2Spec, MixerSpec, MlaSpec,
+        MlpSpec, ModelSpec, MoeNames, MoeSpec, Names, NormOffset, NormPlaces, RopeScaling,
+        RopeSpec, Routing, Sight,
     },
 };
 
@@ -56,7 +57,7 @@ pub fn decoder_with(
         context,
         layers: vec![layer; layer_count(config)?],
         norm_eps: config.positive(keys.norm_eps)? as f32,
-        norm_offset: 0.0,
+        norm_offset: NormOffset::None,
         norms: NormPlaces::Before,
         factors: Factors::NONE,
         logit_cap: None,
@@ -157,12 +158,10 @@ pub fn layer_types(
 /// where transformers 5 keeps both.
 pub fn rope(config: &Config, default_base: f64, context: usize) -> Result<RopeSpec, ModelError> {
     let nested = config.object_or_none("rope_parameters")?;
-    let base = match (config.get("rope_theta"), &nested) {
-        (None, Some(nested)) if nested.get("rope_theta").is_some() => {
-            nested.positive("rope_theta")?
-        }
-        (None, _) => default_base,
-        (Some(_), _) => config.positive("rope_theta")?,
+    let base = match &nested {
+        Some(nested) if nested.get("rope_theta").is_some() => nested.positive("rope_theta")?,
+        _ if config.get("rope_theta").is_some() => config.positive("rope_theta")?,
+        _ => default_base,
     };
     let scaling = match config.object_or_none("rope_scaling")?.or(nested) {
         Some(scaling) => rope_scaling(&scaling, context)?,
@@ -185,7 +184,8 @@ fn rope_scaling(config: &Config, context: usize) -> Result<RopeScaling, ModelErr
         "rope_type"
     };
     Ok(match config.text_or_none(key)?.unwrap_or("default") {
-        "default" => RopeScaling::None,
+        // Of several axes text has but one.
+        "default" | "mrope" => RopeScaling::None,
         "linear" => RopeScaling::Linear {
             factor: config.positive("factor")?,
         },
@@ -263,4 +263,53 @@ pub fn mla(config: &Config, rope: RopeSpec, value_dim: usize) -> Result<MlaSpec,
         rope,
         scale: growth * growth / ((plain_dim + rope_dim) as f64).sqrt(),
     })
+}
+
+/// The part of a config.json that describes the language model.
+pub fn text_part(config: &Config) -> Result<Config, ModelError> {
+    let part = config.object_or_none("text_config")?;
+    Ok(part.unwrap_or_else(|| config.clone()))
+}
+
+/// Numbers of a head that are rotated, `partial_rotary_factor` of them or a
+/// quarter.
+pub fn rotated(config: &Config, head_dim: usize) -> Result<usize, ModelError> {
+    let key = "partial_rotary_factor";
+    let nested = config.object_or_none("rope_parameters")?;
+    let nested = nested
+        .map(|nested| nested.number_or_none(key))
+        .transpose()?;
+    let factor = config.number_or_none(key)?.or(nested.flatten());
+    Ok((head_dim as f64 * factor.unwrap_or(0.25)) as usize)
+}
+
+/// Mamba 2 as hybrids describe it, its tensors in `module`.
+pub fn mamba(config: &Config, module: &'static str) -> Result<Mamba2Spec, ModelError> {
+    let bias = config.flag_or("mamba_proj_bias", false)?;
+    Ok(Mamba2Spec {
+        module,
+        heads: config.size("mamba_n_heads")?,
+        head_dim: config.size("mamba_d_head")?,
+        groups: config.size("mamba_n_groups")?,
+        state: config.size("mamba_d_state")?,
+        kernel: config.size("mamba_d_conv")?,
+        in_bias: bias,
+        out_bias: bias,
+        conv_bias: config.flag_or("mamba_conv_bias", true)?,
+        step_limit: step_limit(config)?,
+        norm_groups: Some(1),
+        converted: false,
+    })
+}
+
+/// Least and most of a time step.
+pub fn step_limit(config: &Config) -> Result<(f32, f32), ModelError> {
+    let key = "time_step_limit";
+    match config.get(key) {
+        None => Ok((0.001, 100.0)),
+        Some(_) => match config.numbers(key)?[..] {
+            [least, most] => Ok((least as f32, most as f32)),
+            _ => Err(config.error(key, "has not two entries")),
+        },
+    }
 }

@@ -4,13 +4,26 @@
 mod common;
 mod deepseek_v2;
 mod deepseek_v3;
+mod falcon_h1;
+mod gemma2;
+mod gemma3;
 mod gpt_oss;
+mod granitemoehybrid;
 mod lfm2;
 mod llama;
+mod llama4;
+mod mamba2;
 mod minicpm3;
 mod mistral;
+mod mixtral;
+mod olmo2;
+mod phi3;
 mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_5;
+mod qwen3_moe;
+mod qwen3_next;
 
 use super::{Config, ModelError, ModelSpec};
 
@@ -20,13 +33,31 @@ type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
 const FAMILIES: &[(&str, Describe)] = &[
     ("deepseek_v2", deepseek_v2::spec),
     ("deepseek_v3", deepseek_v3::spec),
+    ("falcon_h1", falcon_h1::spec),
+    ("gemma2", gemma2::spec),
+    ("gemma3", gemma3::spec),
+    ("gemma3_text", gemma3::spec),
     ("gpt_oss", gpt_oss::spec),
+    ("granitemoehybrid", granitemoehybrid::spec),
+    ("kimi_k2", deepseek_v3::spec),
     ("lfm2", lfm2::spec),
     ("llama", llama::spec),
+    ("llama4", llama4::spec),
+    ("mamba2", mamba2::spec),
     ("minicpm3", minicpm3::spec),
     ("mistral", mistral::spec),
+    ("mixtral", mixtral::spec),
+    ("olmo2", olmo2::spec),
+    ("phi3", phi3::spec),
     ("qwen2", qwen2::spec),
+    ("qwen2_moe", qwen2_moe::spec),
     ("qwen3", qwen3::spec),
+    ("qwen3_5", qwen3_5::spec),
+    ("qwen3_5_moe", qwen3_5::spec),
+    ("qwen3_5_moe_text", qwen3_5::spec),
+    ("qwen3_5_text", qwen3_5::spec),
+    ("qwen3_moe", qwen3_moe::spec),
+    ("qwen3_next", qwen3_next::spec),
 ];
 
 /// The values of `model_type` that [`describe`] accepts.

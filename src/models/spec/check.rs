@@ -1,6 +1,6 @@
 //! Rejects descriptions whose parts do not fit together.
 
-use super::{AttentionSpec, MixerSpec, MlpSpec, ModelSpec, MoeSpec, RopeScaling};
+use super::{AttentionSpec, Mamba2Spec, MixerSpec, MlpSpec, ModelSpec, MoeSpec, RopeScaling};
 use crate::models::{Config, ModelError};
 
 /// Widths above this are no model's.
@@ -11,7 +11,11 @@ impl ModelSpec {
         for layer in &self.layers {
             match &layer.mixer {
                 Some(MixerSpec::Attention(a)) => attention(a, config)?,
-                Some(MixerSpec::Both(a, _)) => attention(a, config)?,
+                Some(MixerSpec::Both(a, m)) => {
+                    attention(a, config)?;
+                    mamba(m, config)?;
+                }
+                Some(MixerSpec::Mamba2(m)) => mamba(m, config)?,
                 _ => {}
             }
             if let Some(MlpSpec::Moe(moe)) = &layer.mlp {
@@ -65,6 +69,18 @@ fn attention(a: &AttentionSpec, config: &Config) -> Result<(), ModelError> {
             Err(config.error("rope_scaling.long_factor", problem))
         }
         _ => Ok(()),
+    }
+}
+
+fn mamba(m: &Mamba2Spec, config: &Config) -> Result<(), ModelError> {
+    let wide = m.inputs() > WIDEST || m.width() * m.state > WIDEST * 64;
+    if m.heads % m.groups != 0 {
+        let problem = format!("is {}: the {} heads do not divide by it", m.groups, m.heads);
+        return Err(config.error("n_groups", problem));
+    }
+    match wide {
+        true => Err(config.error("state_size", "is too wide for so many heads")),
+        false => Ok(()),
     }
 }
 

@@ -134,6 +134,8 @@ pub struct Mamba2Spec {
     pub step_limit: (f32, f32),
     /// Parts that the result is normed in after gating; `None`: gated only.
     pub norm_groups: Option<usize>,
+    /// Only weights that were converted for MLX mean what this describes.
+    pub converted: bool,
 }
 
 impl AttentionSpec {

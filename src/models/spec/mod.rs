@@ -32,8 +32,7 @@ pub struct ModelSpec {
     pub layers: Vec<LayerSpec>,
     /// Added to the mean square in every RMS norm.
     pub norm_eps: f32,
-    /// Added to the weights of the norms; Gemma keeps them as distances from 1.
-    pub norm_offset: f32,
+    pub norm_offset: NormOffset,
     /// Where the norms of a layer stand.
     pub norms: NormPlaces,
     pub factors: Factors,
@@ -49,6 +48,17 @@ pub struct ModelSpec {
 pub struct LayerSpec {
     pub mixer: Option<MixerSpec>,
     pub mlp: Option<MlpSpec>,
+}
+
+/// What is added to the weights of the norms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormOffset {
+    None,
+    /// Weights are kept as distances from 1.
+    One,
+    /// They are in what the makers published, and not any more in what was
+    /// converted for MLX: told apart by how convolutions are stored.
+    OneIfPublished,
 }
 
 /// Norms around the mixer and the MLP, each of which is added to its input.

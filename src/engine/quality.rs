@@ -157,6 +157,7 @@ impl<'a> Reader<'a> {
             layers: decoder.kv_layers(),
             limit: u64::MAX,
             kept_limit: 0,
+            ..CacheOptions::default()
         });
         let policy = KvPolicy {
             mode,

@@ -318,7 +318,7 @@ mod tests {
     #[track_caller]
     fn assert_close(a: &Array, b: &Array) {
         assert_eq!(a.shape(), b.shape());
-        let numbers = |x: &Array| x.to_vec_cast::<f32>().unwrap();
+        let numbers = |x: &Array| x.contiguous().unwrap().to_vec_cast::<f32>().unwrap();
         for (a, b) in numbers(a).iter().zip(numbers(b)) {
             assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{a} is not {b}");
         }

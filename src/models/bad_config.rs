@@ -4,11 +4,12 @@
 use mlx_rs::{Array, error::Exception};
 use serde_json::json;
 
-use super::{Step, inspect, random, test_folder::TestFolder};
+use super::{Step, families, inspect, random, test_folder::TestFolder};
 use crate::cache::{KvStore, Past};
 
-const SUPPORTED: &str = "deepseek_v2, deepseek_v3, gpt_oss, lfm2, llama, minicpm3, mistral, \
-     qwen2, qwen3";
+fn supported() -> String {
+    families::supported().collect::<Vec<_>>().join(", ")
+}
 
 fn with_config(key: &str, value: serde_json::Value) -> String {
     let mut folder = TestFolder::new();
@@ -68,6 +69,12 @@ fn config_json_is_read_strictly() {
         "FOLDER/config.json, line 3, column 3: not valid JSON (expected `,` or `}` at line 3 \
          column 3). Download the file again."
     );
+    write(
+        "{\"model_type\": \"an \\\"Infinity\", \"limit\": [0, Infinity], \"Infinity\": -Infinity}",
+    );
+    let config = super::Config::read(&folder.path().join("config.json")).unwrap();
+    assert_eq!(config.text("model_type").unwrap(), "an \"Infinity");
+    assert_eq!(config.numbers("limit").unwrap()[1] as f32, f32::INFINITY);
     write("[]");
     assert_eq!(
         folder.complaint(),
@@ -84,16 +91,18 @@ fn config_json_is_read_strictly() {
 #[test]
 fn unknown_families_are_told_the_known_ones() {
     assert_eq!(
-        with_config("model_type", json!("qwen3_none")),
+        with_config("model_type", json!("qwen3_x")),
         format!(
             "FOLDER/config.json: the model family `qwen3_none` is not supported. Supported: \
-             {SUPPORTED}. The nearest is qwen3."
+             {}. The nearest is qwen3_next.",
+            supported()
         )
     );
     assert_eq!(
         with_config("model_type", json!("bert")),
         format!(
-            "FOLDER/config.json: the model family `bert` is not supported. Supported: {SUPPORTED}."
+            "FOLDER/config.json: the model family `bert` is not supported. Supported: {}.",
+            supported()
         )
     );
 }
@@ -165,6 +174,74 @@ fn values_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn layers_whose_parts_do_not_fit_are_named() {
+    let complaint = |family: &str, more: serde_json::Value| {
+        let mut folder = TestFolder::new();
+        folder.config["model_type"] = json!(family);
+        for (key, value) in more.as_object().unwrap() {
+            folder.config[key] = value.clone();
+        }
+        folder.written_complaint()
+    };
+    let experts = |chosen: usize, width: usize| json!({"num_experts": 4, "num_experts_per_tok": chosen, "moe_intermediate_size": width});
+    let latent = |rotated: usize, groups: usize| {
+        json!({"q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 16, "v_head_dim": 16,
+            "qk_rope_head_dim": rotated, "n_routed_experts": 4, "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16, "n_group": groups})
+    };
+    let state = |groups: usize, kernel: usize| {
+        json!({"num_heads": 4, "head_dim": 16, "state_size": 16, "n_groups": groups,
+            "conv_kernel": kernel, "layer_norm_epsilon": 1e-5})
+    };
+    for (family, config, problem) in [
+        (
+            "qwen3_moe",
+            experts(5, 16),
+            "`num_experts_per_tok` is 5: there are 4 experts",
+        ),
+        (
+            "qwen3_moe",
+            experts(2, 1 << 24),
+            "`moe_intermediate_size` makes a layer 67108864 numbers wide",
+        ),
+        (
+            "deepseek_v3",
+            latent(7, 1),
+            "`qk_rope_head_dim` is 7: rotary positions need an even size",
+        ),
+        (
+            "deepseek_v3",
+            latent(8, 3),
+            "`n_group` is 3: the 4 experts do not make up as many equal groups",
+        ),
+        (
+            "mamba2",
+            state(3, 4),
+            "`n_groups` is 3: the 4 heads do not divide by it",
+        ),
+        (
+            "mamba2",
+            state(2, 1),
+            "`conv_kernel` is 1: expected a convolution over 2 to 64 tokens",
+        ),
+        (
+            "phi3",
+            json!({"partial_rotary_factor": 0.1}),
+            "`partial_rotary_factor` makes rotary positions of 3 of 32 numbers a head: expected \
+             an even number of them",
+        ),
+        (
+            "granitemoehybrid",
+            json!({"layer_types": ["mamba2"]}),
+            "`layer_types` has the entry \"mamba2\": expected \"mamba\" or \"attention\"",
+        ),
+    ] {
+        let expected = format!("FOLDER/config.json: {problem}.");
+        assert_eq!(complaint(family, config), expected);
+    }
+}
+
+#[test]
 fn quantisation_settings_are_read_strictly() {
     let about = |settings| with_config("quantization", settings);
     for (settings, problem) in [
@@ -226,7 +303,8 @@ fn inspection_reports_facts_and_problems() {
     assert_eq!(
         folder.anonymous(facts.problem.unwrap()),
         format!(
-            "FOLDER/config.json: the model family `bert` is not supported. Supported: {SUPPORTED}."
+            "FOLDER/config.json: the model family `bert` is not supported. Supported: {}.",
+            supported()
         )
     );
 }

@@ -27,12 +27,46 @@ pub fn read_json(path: &Path) -> Result<Value, ModelError> {
         path: path.to_owned(),
         reason: e.to_string(),
     })?;
-    serde_json::from_str(&text).map_err(|e| ModelError::Json {
+    let parsed = serde_json::from_str(&text);
+    let parsed = parsed.or_else(|error| match without_infinity(&text) {
+        Some(text) => serde_json::from_str(&text).map_err(|_| error),
+        None => Err(error),
+    });
+    parsed.map_err(|e| ModelError::Json {
         path: path.to_owned(),
         line: e.line(),
         column: e.column(),
         reason: e.to_string(),
     })
+}
+
+/// Python writes `Infinity`, which JSON does not have; here it becomes a number
+/// that is infinite once it is an f32. `None` where there is none.
+fn without_infinity(text: &str) -> Option<String> {
+    const WORD: &str = "Infinity";
+    let (mut result, mut quoted, mut rest) = (String::new(), false, text);
+    while let Some(at) = rest.find(['"', '\\', 'I']) {
+        let (before, found) = rest.split_at(at);
+        result.push_str(before);
+        let taken = match found.as_bytes()[0] {
+            b'I' if !quoted && found.starts_with(WORD) => {
+                result.push_str("1e300");
+                rest = &found[WORD.len()..];
+                continue;
+            }
+            b'"' => {
+                quoted = !quoted;
+                1
+            }
+            // What is escaped ends no text.
+            b'\\' => found.chars().take(2).map(char::len_utf8).sum(),
+            _ => 1,
+        };
+        result.push_str(&found[..taken]);
+        rest = &found[taken..];
+    }
+    result.push_str(rest);
+    (result != text).then_some(result)
 }
 
 impl Config {

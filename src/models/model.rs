@@ -47,7 +47,7 @@ pub(super) struct Branch {
 
 #[derive(Debug)]
 pub(super) enum Block {
-    Mixer(Mixer),
+    Mixer(Box<Mixer>),
     Mlp(Mlp),
 }
 

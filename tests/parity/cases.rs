@@ -45,6 +45,14 @@ impl Case {
         scaling.and_then(|scaling| scaling.get("type")) == Some(&"dynamic".into())
     }
 
+    /// Numbers in all tensors of the table.
+    pub fn parameters(&self) -> u64 {
+        let shapes = self.table.linear.values().chain(self.table.plain.values());
+        shapes
+            .map(|shape| shape.iter().product::<usize>() as u64)
+            .sum()
+    }
+
     /// Bits and group size of a module.
     pub fn quantisation(&self, module: &str) -> Option<Packing> {
         let settings = self.config.get("quantization")?;

@@ -66,6 +66,12 @@ fn check_family(family: &str) {
         // Every layout of files that a model may come in.
         weights::write(folder.path(), case, weights::Layout::for_case(index));
         let model = load(folder.path(), &LoadOptions::default(), &mut |_| {}).unwrap();
+        assert_eq!(
+            model.spec().parameters(),
+            case.parameters(),
+            "{}",
+            case.name
+        );
         let error = check(&model, case);
         if error > worst.0 {
             worst = (error, case.name.clone());

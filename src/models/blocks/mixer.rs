@@ -12,7 +12,7 @@ pub enum Mixer {
     GatedDelta(GatedDelta),
     Mamba2(Mamba2),
     /// Side by side, their results added.
-    Both(Attention, Mamba2),
+    Both(Box<(Attention, Mamba2)>),
 }
 
 impl Mixer {
@@ -24,7 +24,8 @@ impl Mixer {
             Self::ShortConv(conv) => conv.forward(x, at),
             Self::GatedDelta(delta) => delta.forward(x, at),
             Self::Mamba2(mamba) => mamba.forward(x, at),
-            Self::Both(attention, mamba) => {
+            Self::Both(both) => {
+                let (attention, mamba) = &**both;
                 let mixed = mamba.forward(x, at)?;
                 mixed.add(attention.forward(x, at)?)
             }
@@ -38,7 +39,8 @@ impl Mixer {
             Self::ShortConv(conv) => conv.arrays(),
             Self::GatedDelta(delta) => delta.arrays(),
             Self::Mamba2(mamba) => mamba.arrays(),
-            Self::Both(attention, mamba) => {
+            Self::Both(both) => {
+                let (attention, mamba) = &**both;
                 let mut arrays = attention.arrays();
                 arrays.extend(mamba.arrays());
                 arrays
@@ -50,7 +52,7 @@ impl Mixer {
 #[derive(Debug, Clone)]
 pub enum Mlp {
     Gated(GatedMlp),
-    Moe(Moe),
+    Moe(Box<Moe>),
 }
 
 impl Mlp {

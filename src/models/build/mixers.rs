@@ -26,7 +26,7 @@ impl Builder<'_> {
             MixerSpec::Mamba2(spec) => Mixer::Mamba2(self.mamba2(spec)?),
             MixerSpec::Both(attention, mamba) => {
                 let mamba = self.mamba2(mamba)?;
-                Mixer::Both(self.attention(attention)?, mamba)
+                Mixer::Both(Box::new((self.attention(attention)?, mamba)))
             }
         })
     }

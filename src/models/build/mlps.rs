@@ -14,7 +14,7 @@ impl Builder<'_> {
     pub(super) fn mlp(&mut self, spec: &MlpSpec) -> Result<Mlp, ModelError> {
         Ok(match spec {
             MlpSpec::Gated(spec) => Mlp::Gated(self.gated(spec)?),
-            MlpSpec::Moe(spec) => Mlp::Moe(self.moe(spec)?),
+            MlpSpec::Moe(spec) => Mlp::Moe(Box::new(self.moe(spec)?)),
         })
     }
 

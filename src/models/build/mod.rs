@@ -97,7 +97,7 @@ impl Builder<'_> {
         let layer = &spec.layers[self.index];
         let mut branches = Vec::with_capacity(2);
         if let Some(mixer) = &layer.mixer {
-            let mixer = Block::Mixer(self.mixer(mixer)?);
+            let mixer = Block::Mixer(Box::new(self.mixer(mixer)?));
             branches.push(self.branch(mixer, names.before_mixer, names.after_mixer)?);
         }
         if let Some(mlp) = &layer.mlp {

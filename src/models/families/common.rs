@@ -99,7 +99,7 @@ pub fn moe(
     config: &Config,
     experts: &str,
     intermediate: &str,
-    names: MoeNames,
+    names: &'static MoeNames,
 ) -> Result<MoeSpec, ModelError> {
     Ok(MoeSpec {
         experts: config.size(experts)?,
@@ -164,7 +164,14 @@ pub fn rope(config: &Config, default_base: f64, context: usize) -> Result<RopeSp
         _ => default_base,
     };
     let scaling = match config.object_or_none("rope_scaling")?.or(nested) {
-        Some(scaling) => rope_scaling(&scaling, context)?,
+        Some(mut scaling) => {
+            // Phi keeps it outside.
+            let original = "original_max_position_embeddings";
+            if let Some(length) = config.get(original) {
+                scaling.default(original, length.clone());
+            }
+            rope_scaling(&scaling, context)?
+        }
         None => RopeScaling::None,
     };
     Ok(RopeSpec {
@@ -279,7 +286,7 @@ pub fn rotated(config: &Config, head_dim: usize) -> Result<usize, ModelError> {
     let nested = nested
         .map(|nested| nested.number_or_none(key))
         .transpose()?;
-    let factor = config.number_or_none(key)?.or(nested.flatten());
+    let factor = nested.flatten().or(config.number_or_none(key)?);
     Ok((head_dim as f64 * factor.unwrap_or(0.25)) as usize)
 }
 

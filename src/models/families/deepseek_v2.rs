@@ -34,7 +34,7 @@ pub fn latent_mixture(config: &Config, routing: Routing) -> Result<ModelSpec, Mo
                 config,
                 "n_routed_experts",
                 "moe_intermediate_size",
-                MoeNames::COMMON,
+                &MoeNames::COMMON,
             )?;
             let shared = config.size_or_none("n_shared_experts")?;
             Some(MlpSpec::Moe(MoeSpec {

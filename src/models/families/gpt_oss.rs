@@ -33,7 +33,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             score: Score::SoftmaxOfChosen,
             ..Routing::SOFTMAX
         },
-        ..common::moe(config, "num_local_experts", "intermediate_size", NAMES)?
+        ..common::moe(config, "num_local_experts", "intermediate_size", &NAMES)?
     });
     let window = config.size_or_none("sliding_window")?.unwrap_or(128);
     for (index, layer) in spec.layers.iter_mut().enumerate() {

@@ -81,6 +81,6 @@ fn moe(config: &Config) -> Result<Option<MoeSpec>, ModelError> {
             intermediate: config.size("shared_intermediate_size")?,
             gated: false,
         }),
-        ..common::moe(config, "num_local_experts", "intermediate_size", NAMES)?
+        ..common::moe(config, "num_local_experts", "intermediate_size", &NAMES)?
     }))
 }

@@ -89,7 +89,7 @@ fn temperature(config: &Config) -> Result<Option<Temperature>, ModelError> {
 }
 
 fn moe(config: &Config) -> Result<MoeSpec, ModelError> {
-    let moe = common::moe(config, "num_local_experts", "intermediate_size", EXPERTS)?;
+    let moe = common::moe(config, "num_local_experts", "intermediate_size", &EXPERTS)?;
     Ok(MoeSpec {
         routing: Routing {
             score: Score::Sigmoid,

@@ -28,7 +28,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             score: Score::SoftmaxOfChosen,
             ..Routing::SOFTMAX
         },
-        ..common::moe(config, "num_local_experts", "intermediate_size", NAMES)?
+        ..common::moe(config, "num_local_experts", "intermediate_size", &NAMES)?
     };
     for layer in &mut spec.layers {
         layer.mlp = Some(MlpSpec::Moe(moe));

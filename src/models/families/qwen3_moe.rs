@@ -36,7 +36,7 @@ pub fn mixtures(config: &Config, spec: &mut ModelSpec) -> Result<(), ModelError>
                 intermediate,
                 gated: true,
             }),
-        ..common::moe(config, "num_experts", "moe_intermediate_size", NAMES)?
+        ..common::moe(config, "num_experts", "moe_intermediate_size", &NAMES)?
     };
     let every = config.size_or_none("decoder_sparse_step")?.unwrap_or(1);
     let dense = match config.get("mlp_only_layers") {

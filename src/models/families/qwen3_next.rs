@@ -49,7 +49,7 @@ fn delta(config: &Config, fused: bool) -> Result<GatedDeltaSpec, ModelError> {
         kernel: config.size("linear_conv_kernel_dim")?,
         fused,
     };
-    if delta.value_heads % delta.key_heads != 0 {
+    if !delta.value_heads.is_multiple_of(delta.key_heads) {
         let (values, keys) = (delta.value_heads, delta.key_heads);
         let problem = format!("is {values}: the {keys} key heads do not divide it evenly");
         return Err(config.error("linear_num_value_heads", problem));

@@ -1,6 +1,8 @@
 //! Rejects descriptions whose parts do not fit together.
 
-use super::{AttentionSpec, Mamba2Spec, MixerSpec, MlpSpec, ModelSpec, MoeSpec, RopeScaling};
+use super::{
+    AttentionSpec, Mamba2Spec, MixerSpec, MlaSpec, MlpSpec, ModelSpec, MoeSpec, RopeScaling,
+};
 use crate::models::{Config, ModelError};
 
 /// Widths above this are no model's.
@@ -16,7 +18,13 @@ impl ModelSpec {
                     mamba(m, config)?;
                 }
                 Some(MixerSpec::Mamba2(m)) => mamba(m, config)?,
-                _ => {}
+                Some(MixerSpec::Mla(a)) => latent(a, config)?,
+                Some(MixerSpec::GatedDelta(d)) => {
+                    kernel(d.kernel, "linear_conv_kernel_dim", config)?;
+                    narrow(d.channels() + d.values(), "linear_value_head_dim", config)?;
+                }
+                Some(MixerSpec::ShortConv(c)) => kernel(c.kernel, "conv_L_cache", config)?,
+                None => {}
             }
             if let Some(MlpSpec::Moe(moe)) = &layer.mlp {
                 mixture(moe, config)?;
@@ -27,7 +35,7 @@ impl ModelSpec {
 }
 
 fn attention(a: &AttentionSpec, config: &Config) -> Result<(), ModelError> {
-    if a.heads % a.kv_heads != 0 {
+    if !a.heads.is_multiple_of(a.kv_heads) {
         let problem = format!(
             "is {}: the {} attention heads cannot be shared among it evenly",
             a.kv_heads, a.heads
@@ -35,7 +43,7 @@ fn attention(a: &AttentionSpec, config: &Config) -> Result<(), ModelError> {
         return Err(config.error("num_key_value_heads", problem));
     }
     let rotated = a.rope.as_ref().and_then(|rope| rope.dims);
-    if a.head_dim % 2 != 0 || a.head_dim == 0 {
+    if !a.head_dim.is_multiple_of(2) || a.head_dim == 0 {
         let problem = format!("is {}: rotary positions need an even size", a.head_dim);
         return Err(config.error("head_dim", problem));
     }
@@ -72,16 +80,40 @@ fn attention(a: &AttentionSpec, config: &Config) -> Result<(), ModelError> {
     }
 }
 
+/// Rejects what is too wide for any model, and for sums of products.
+fn narrow(width: usize, key: &str, config: &Config) -> Result<(), ModelError> {
+    match width > WIDEST {
+        true => Err(config.error(key, format!("makes a layer {width} numbers wide"))),
+        false => Ok(()),
+    }
+}
+
+fn kernel(kernel: usize, key: &str, config: &Config) -> Result<(), ModelError> {
+    match kernel {
+        2..=64 => Ok(()),
+        _ => {
+            let problem = format!("is {kernel}: expected a convolution over 2 to 64 tokens");
+            Err(config.error(key, problem))
+        }
+    }
+}
+
+fn latent(a: &MlaSpec, config: &Config) -> Result<(), ModelError> {
+    if a.value_dim == 0 {
+        let problem = format!("is {}: there is less than a number for each head", a.heads);
+        return Err(config.error("num_attention_heads", problem));
+    }
+    narrow(a.heads * a.query_dim(), "qk_nope_head_dim", config)?;
+    narrow(a.heads * a.value_dim, "v_head_dim", config)
+}
+
 fn mamba(m: &Mamba2Spec, config: &Config) -> Result<(), ModelError> {
-    let wide = m.inputs() > WIDEST || m.width() * m.state > WIDEST * 64;
-    if m.heads % m.groups != 0 {
+    if !m.heads.is_multiple_of(m.groups) {
         let problem = format!("is {}: the {} heads do not divide by it", m.groups, m.heads);
         return Err(config.error("n_groups", problem));
     }
-    match wide {
-        true => Err(config.error("state_size", "is too wide for so many heads")),
-        false => Ok(()),
-    }
+    kernel(m.kernel, "conv_kernel", config)?;
+    narrow(m.inputs(), "state_size", config)
 }
 
 fn mixture(moe: &MoeSpec, config: &Config) -> Result<(), ModelError> {
@@ -89,8 +121,13 @@ fn mixture(moe: &MoeSpec, config: &Config) -> Result<(), ModelError> {
         let problem = format!("is {}: there are {} experts", moe.active, moe.experts);
         return Err(config.error("num_experts_per_tok", problem));
     }
+    narrow(
+        moe.experts * moe.intermediate,
+        "moe_intermediate_size",
+        config,
+    )?;
     let routing = &moe.routing;
-    if moe.experts % routing.groups != 0 {
+    if !moe.experts.is_multiple_of(routing.groups) {
         let problem = format!(
             "is {}: the {} experts do not make up as many equal groups",
             routing.groups, moe.experts

@@ -40,7 +40,7 @@ pub struct MoeSpec {
     pub router_bias: bool,
     pub routing: Routing,
     pub shared: Option<SharedSpec>,
-    pub names: MoeNames,
+    pub names: &'static MoeNames,
 }
 
 /// How a router's logits become a choice and weights.

@@ -93,7 +93,7 @@ fn unknown_families_are_told_the_known_ones() {
     assert_eq!(
         with_config("model_type", json!("qwen3_x")),
         format!(
-            "FOLDER/config.json: the model family `qwen3_none` is not supported. Supported: \
+            "FOLDER/config.json: the model family `qwen3_x` is not supported. Supported: \
              {}. The nearest is qwen3_next.",
             supported()
         )

@@ -33,10 +33,7 @@ pub struct ExpertRows<'a> {
 pub fn expert_matmul_t(x: &Array, w: &Array, rows: ExpertRows) -> Result<Array> {
     let [experts, out, cols] = fitting(x, w.shape(), rows)?;
     if !on_cpu() || x.dtype() != Dtype::Float32 {
-        let (x, ids) = gathering(x, rows)?;
-        let w = w.swap_axes(-1, -2)?;
-        let y = ops::gather_mm(&x, &w, None, &ids, rows.sorted)?;
-        return y.reshape(&[rows.experts.dim(0), out]);
+        return gather_dense(x, w, rows);
     }
     let dtype = w.dtype();
     if !matches!(dtype, Dtype::Float32 | Dtype::Float16 | Dtype::Bfloat16) {
@@ -88,24 +85,7 @@ pub fn expert_quantized_matmul(
     let [experts, out, cols] = fitting(x, &[w.dim(0), w.dim(1), cols], rows)?;
     let shape = [rows.experts.dim(0), out];
     if !on_cpu() || x.dtype() != Dtype::Float32 || scales.dtype() != Dtype::Float32 {
-        if rows.sorted && shape[0] >= UNPACK_FROM {
-            let w = ops::dequantize(w, scales, biases, group, bits)?;
-            return expert_matmul_t(x, &w, rows);
-        }
-        let (x, ids) = gathering(x, rows)?;
-        let y = ops::gather_qmm(
-            &x,
-            w,
-            scales,
-            biases,
-            None,
-            &ids,
-            true,
-            group,
-            bits,
-            rows.sorted,
-        )?;
-        return y.reshape(&shape);
+        return gather_packed(x, [w, scales, biases], group, bits, rows);
     }
     let share = rows.share as usize;
     let (experts, out, cols) = (experts as usize, out as usize, cols as usize);
@@ -136,6 +116,33 @@ pub fn expert_quantized_matmul(
             });
         },
     )
+}
+
+/// [`expert_matmul_t`] by MLX.
+fn gather_dense(x: &Array, w: &Array, rows: ExpertRows) -> Result<Array> {
+    let (count, out) = (rows.experts.dim(0), w.dim(1));
+    let (x, ids) = gathering(x, rows)?;
+    let w = w.swap_axes(-1, -2)?;
+    ops::gather_mm(&x, &w, None, &ids, rows.sorted)?.reshape(&[count, out])
+}
+
+/// [`expert_quantized_matmul`] by MLX.
+fn gather_packed(
+    x: &Array,
+    [w, scales, biases]: [&Array; 3],
+    group: i32,
+    bits: i32,
+    rows: ExpertRows,
+) -> Result<Array> {
+    let (count, out) = (rows.experts.dim(0), w.dim(1));
+    if rows.sorted && count >= UNPACK_FROM {
+        let w = ops::dequantize(w, scales, biases, group, bits)?.as_dtype(x.dtype())?;
+        return gather_dense(x, &w, rows);
+    }
+    let (x, ids) = gathering(x, rows)?;
+    let (ids, sorted) = (&ids, rows.sorted);
+    let y = ops::gather_qmm(&x, w, scales, biases, None, ids, true, group, bits, sorted)?;
+    y.reshape(&[count, out])
 }
 
 /// Experts, rows and columns of a stack that fits the input.
@@ -243,10 +250,32 @@ mod tests {
             assert_close(&expert_matmul_t(&x, &w, rows).unwrap(), &each(&w));
             let own = expert_quantized_matmul(&x, [&q, &scales, &biases], 32, 4, rows);
             assert_close(&own.unwrap(), &each(&unpacked));
+            // What GPUs do.
+            assert_close(&gather_dense(&x, &w, rows).unwrap(), &each(&w));
+            let packed = gather_packed(&x, [&q, &scales, &biases], 32, 4, rows);
+            assert_close(&packed.unwrap(), &each(&unpacked));
             let half = w.as_dtype(Dtype::Bfloat16).unwrap();
             let wide = half.as_dtype(Dtype::Float32).unwrap();
             assert_close(&expert_matmul_t(&x, &half, rows).unwrap(), &each(&wide));
         }
+    }
+
+    #[test]
+    fn many_sorted_rows_are_multiplied_with_unpacked_experts() {
+        let count = UNPACK_FROM + 20;
+        let w = values(&[3, 16, 64], 3);
+        let (q, scales, biases) = ops::quantize(&w, 32, 8).unwrap();
+        let experts = (0..count).map(|row| (row * 3 / count) as u32);
+        let experts = Array::from_iter(experts, &[count]);
+        let rows = ExpertRows {
+            experts: &experts,
+            share: 1,
+            sorted: true,
+        };
+        let x = values(&[count, 64], 5);
+        let packed = [&q, &scales, &biases];
+        let own = expert_quantized_matmul(&x, packed, 32, 8, rows).unwrap();
+        assert_close(&gather_packed(&x, packed, 32, 8, rows).unwrap(), &own);
     }
 
     #[test]

@@ -244,7 +244,12 @@ pub(super) fn attention_on_host(
 
 /// Attention whose scores are capped, which MLX has no kernel for; without
 /// sinks.
-fn attention_in_steps(q: &Array, k: &Array, v: &Array, scoring: Scoring) -> Result<Array> {
+pub(super) fn attention_in_steps(
+    q: &Array,
+    k: &Array,
+    v: &Array,
+    scoring: Scoring,
+) -> Result<Array> {
     let (heads, kv_heads) = (q.dim(1), k.dim(1));
     let (rows, length) = (q.dim(2), k.dim(2));
     // [kv heads, query heads that share one, rows, width]

@@ -37,7 +37,9 @@ families! {
     gemma2,
     gemma3,
     gemma3_text,
+    glm4_moe,
     gpt_oss,
+    granite,
     granitemoehybrid,
     lfm2,
     llama,
@@ -47,6 +49,8 @@ families! {
     mistral,
     mixtral,
     olmo2,
+    olmo3,
+    olmoe,
     phi3,
     qwen2,
     qwen2_moe,
@@ -55,6 +59,7 @@ families! {
     qwen3_5_moe,
     qwen3_moe,
     qwen3_next,
+    smollm3,
 }
 
 fn check_family(family: &str) {

@@ -1,7 +1,7 @@
 //! Kernels against MLX's own operations.
 
 use super::{
-    super::{Scoring, attention, rope},
+    super::{Scoring, attention, heads::attention_in_steps, rope},
     *,
 };
 
@@ -104,6 +104,31 @@ fn fused_operations_agree_with_mlx() {
     assert_close(
         &attention(&heads, &k, &v, scoring(0.25, true)).unwrap(),
         &mlx.unwrap(),
+        1e-5,
+    );
+    let sinks = values(&[4], 9);
+    let sinking = Scoring {
+        sinks: Some(&sinks),
+        ..scoring(0.25, true)
+    };
+    let mlx = fast::scaled_dot_product_attention(
+        &heads,
+        &k,
+        &v,
+        0.25,
+        fast::ScaledDotProductAttentionMask::Causal,
+        &sinks,
+    );
+    let own = attention(&heads, &k, &v, sinking).unwrap();
+    assert_close(&own, &mlx.unwrap(), 1e-5);
+    let capped = Scoring {
+        cap: Some(0.5),
+        ..scoring(0.25, true)
+    };
+    let own = attention(&heads, &k, &v, capped).unwrap();
+    assert_close(
+        &own,
+        &attention_in_steps(&heads, &k, &v, capped).unwrap(),
         1e-5,
     );
     let gate_up = values(&[3, 20], 6);

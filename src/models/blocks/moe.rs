@@ -197,3 +197,59 @@ fn first(x: &Array, count: i32, axis: i32) -> Result<Array, Exception> {
     }
     Ok(order.split_at_indices(&[count], axis)?.swap_remove(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::blocks::{Matrix, Projections};
+
+    fn values(shape: &[i32], seed: i32) -> Array {
+        let size: i32 = shape.iter().product();
+        let number = |i: i32| ((i * 37 + seed * 11) % 101) as f32 / 200.0 - 0.25;
+        Array::from_iter((0..size).map(number), shape)
+    }
+
+    fn experts(shape: [i32; 3], seed: i32) -> ExpertLinear {
+        ExpertLinear {
+            weight: Matrix::Dense(values(&shape, seed)),
+            bias: Some(values(&shape[..2], seed + 1)),
+        }
+    }
+
+    #[test]
+    fn sorting_rows_by_expert_changes_nothing() {
+        let linear = |shape: [i32; 2], seed| Linear {
+            weight: Matrix::Dense(values(&shape, seed)),
+            bias: None,
+        };
+        let moe = Moe {
+            router: Router {
+                linear: linear([5, 32], 1),
+                correction: None,
+                routing: Routing::SOFTMAX,
+                active: 2,
+            },
+            gate_up: vec![experts([5, 48, 32], 2)],
+            down: experts([5, 32, 24], 4),
+            activation: Activation::Clamped,
+            shared: Some(Shared {
+                mlp: GatedMlp {
+                    gate_up: Projections::new(vec![linear([48, 32], 6)]).unwrap(),
+                    down: linear([32, 24], 7),
+                    activation: Activation::Gelu,
+                },
+                gate: Some(linear([1, 32], 8)),
+            }),
+        };
+        let x = values(&[40, 32], 9);
+        let (chosen, _) = moe.router.forward(&x).unwrap();
+        let chosen = chosen.reshape(&[80]).unwrap();
+        let plain = moe.experts(&x, rows_of(&chosen, 2, false)).unwrap();
+        let sorted = moe.sorted(&x, &chosen, 2).unwrap();
+        let numbers = |x: &Array| x.contiguous().unwrap().to_vec_cast::<f32>().unwrap();
+        for (a, b) in numbers(&plain).iter().zip(numbers(&sorted)) {
+            assert!((a - b).abs() < 1e-5, "{a} is not {b}");
+        }
+        assert_eq!(moe.forward(&x).unwrap().shape(), [40, 32]);
+    }
+}

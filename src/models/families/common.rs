@@ -278,16 +278,16 @@ pub fn text_part(config: &Config) -> Result<Config, ModelError> {
     Ok(part.unwrap_or_else(|| config.clone()))
 }
 
-/// Numbers of a head that are rotated, `partial_rotary_factor` of them or a
-/// quarter.
-pub fn rotated(config: &Config, head_dim: usize) -> Result<usize, ModelError> {
+/// Numbers of a head that are rotated, `partial_rotary_factor` of them or else
+/// the share `default`.
+pub fn rotated(config: &Config, head_dim: usize, default: f64) -> Result<usize, ModelError> {
     let key = "partial_rotary_factor";
     let nested = config.object_or_none("rope_parameters")?;
     let nested = nested
         .map(|nested| nested.number_or_none(key))
         .transpose()?;
     let factor = nested.flatten().or(config.number_or_none(key)?);
-    Ok((head_dim as f64 * factor.unwrap_or(0.25)) as usize)
+    Ok((head_dim as f64 * factor.unwrap_or(default)) as usize)
 }
 
 /// Mamba 2 as hybrids describe it, its tensors in `module`.

@@ -27,26 +27,7 @@ pub fn latent_mixture(config: &Config, routing: Routing) -> Result<ModelSpec, Mo
     let mut rope = common::rope(config, 10_000.0, spec.context)?;
     rope.traditional = true;
     let mla = MixerSpec::Mla(common::mla(config, rope, config.size("v_head_dim")?)?);
-    let moe = match config.get("n_routed_experts") {
-        None => None,
-        Some(_) => {
-            let moe = common::moe(
-                config,
-                "n_routed_experts",
-                "moe_intermediate_size",
-                &MoeNames::COMMON,
-            )?;
-            let shared = config.size_or_none("n_shared_experts")?;
-            Some(MlpSpec::Moe(MoeSpec {
-                shared: shared.map(|count| SharedSpec {
-                    intermediate: count * moe.intermediate,
-                    gated: false,
-                }),
-                routing,
-                ..moe
-            }))
-        }
-    };
+    let moe = experts(config, routing)?;
     let dense = config.count_or_none("first_k_dense_replace")?.unwrap_or(0);
     let every = config.size_or_none("moe_layer_freq")?.unwrap_or(1);
     for (index, layer) in spec.layers.iter_mut().enumerate() {
@@ -57,4 +38,22 @@ pub fn latent_mixture(config: &Config, routing: Routing) -> Result<ModelSpec, Mo
     }
     spec.tied = false;
     Ok(spec)
+}
+
+/// The experts that a layer chooses among; `None` where there are none.
+pub fn experts(config: &Config, routing: Routing) -> Result<Option<MlpSpec>, ModelError> {
+    if config.get("n_routed_experts").is_none() {
+        return Ok(None);
+    }
+    let (count, width) = ("n_routed_experts", "moe_intermediate_size");
+    let moe = common::moe(config, count, width, &MoeNames::COMMON)?;
+    let shared = config.size_or_none("n_shared_experts")?;
+    Ok(Some(MlpSpec::Moe(MoeSpec {
+        shared: shared.map(|count| SharedSpec {
+            intermediate: count * moe.intermediate,
+            gated: false,
+        }),
+        routing,
+        ..moe
+    })))
 }

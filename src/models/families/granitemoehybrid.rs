@@ -1,10 +1,10 @@
 //! Granite 4: Mamba 2 with a few layers of attention, experts or a dense MLP,
 //! and factors on embeddings, scores, branches and logits.
 
-use super::common;
+use super::{common, granite};
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{Factors, Joined, MixerSpec, MlpSpec, MoeNames, MoeSpec, Routing, Score, SharedSpec},
+    spec::{Joined, MixerSpec, MlpSpec, MoeNames, MoeSpec, Routing, Score, SharedSpec},
 };
 
 const NAMES: MoeNames = MoeNames {
@@ -60,11 +60,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     }
     let mlp_bias = config.flag_or("mlp_bias", false)?;
     spec.gated_mut().for_each(|mlp| mlp.bias = mlp_bias);
-    spec.factors = Factors {
-        embedding: config.positive("embedding_multiplier")? as f32,
-        branch: config.positive("residual_multiplier")? as f32,
-        head: 1.0 / config.positive("logits_scaling")? as f32,
-    };
+    spec.factors = granite::factors(config)?;
     Ok(spec)
 }
 

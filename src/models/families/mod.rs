@@ -7,7 +7,9 @@ mod deepseek_v3;
 mod falcon_h1;
 mod gemma2;
 mod gemma3;
+mod glm4_moe;
 mod gpt_oss;
+mod granite;
 mod granitemoehybrid;
 mod lfm2;
 mod llama;
@@ -17,6 +19,8 @@ mod minicpm3;
 mod mistral;
 mod mixtral;
 mod olmo2;
+mod olmo3;
+mod olmoe;
 mod phi3;
 mod qwen2;
 mod qwen2_moe;
@@ -24,6 +28,7 @@ mod qwen3;
 mod qwen3_5;
 mod qwen3_moe;
 mod qwen3_next;
+mod smollm3;
 
 use super::{Config, ModelError, ModelSpec};
 
@@ -37,7 +42,9 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("gemma2", gemma2::spec),
     ("gemma3", gemma3::spec),
     ("gemma3_text", gemma3::spec),
+    ("glm4_moe", glm4_moe::spec),
     ("gpt_oss", gpt_oss::spec),
+    ("granite", granite::spec),
     ("granitemoehybrid", granitemoehybrid::spec),
     ("kimi_k2", deepseek_v3::spec),
     ("lfm2", lfm2::spec),
@@ -48,6 +55,8 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("mistral", mistral::spec),
     ("mixtral", mixtral::spec),
     ("olmo2", olmo2::spec),
+    ("olmo3", olmo3::spec),
+    ("olmoe", olmoe::spec),
     ("phi3", phi3::spec),
     ("qwen2", qwen2::spec),
     ("qwen2_moe", qwen2_moe::spec),
@@ -58,6 +67,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("qwen3_5_text", qwen3_5::spec),
     ("qwen3_moe", qwen3_moe::spec),
     ("qwen3_next", qwen3_next::spec),
+    ("smollm3", smollm3::spec),
 ];
 
 /// The values of `model_type` that [`describe`] accepts.

@@ -20,7 +20,7 @@ pub fn hybrid(config: &Config, fused: bool) -> Result<ModelSpec, ModelError> {
     let delta = delta(config, fused)?;
     let head_dim = common::head_dim(config, &spec)?;
     let bias = config.flag_or("attention_bias", false)?;
-    let rotated = common::rotated(config, head_dim)?;
+    let rotated = common::rotated(config, head_dim, 0.25)?;
     let every = config.size_or_none("full_attention_interval")?.unwrap_or(4);
     for (index, layer) in spec.layers.iter_mut().enumerate() {
         if (index + 1) % every != 0 {

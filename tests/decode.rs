@@ -188,6 +188,93 @@ fn many_sequences() {
     check(&model, &prompts, 6, 1e-4);
 }
 
+/// Several rows of each sequence in a step, as when proposed tokens are tested:
+/// some of them few, one more than a kernel takes.
+#[test]
+fn several_rows_of_each() {
+    for (family, form) in [("qwen3", [8, 2, 128]), ("llama", [6, 2, 64])] {
+        let model = model(family, form, json!({}), None);
+        let prompts = [70, 3, 256, 130, 64, 255];
+        let counts = [5, 1, 16, 3, 17, 2];
+        let mut kv = cache(&model);
+        let texts: Vec<Vec<u32>> = (0..6).map(|i| text(i + 1, 320)).collect();
+        let wanted: Vec<_> = texts.iter().map(|text| in_one_pass(&model, text)).collect();
+        for (sequence, prompt) in prompts.into_iter().enumerate() {
+            let prompt = &texts[sequence][..prompt];
+            admit(&mut kv, sequence, prompt);
+            let step = Step::tokens(sequence, prompt, 0);
+            rows(&model.forward(&step, &mut kv).expect("logits"));
+        }
+        for number in 0..3 {
+            let position = |sequence: usize| prompts[sequence] + number * counts[sequence];
+            let own = |sequence: usize| &texts[sequence][position(sequence)..][..counts[sequence]];
+            let tokens: Vec<u32> = (0..6).flat_map(own).copied().collect();
+            let step = Step {
+                input: Input::Tokens(Array::from_slice(&tokens, &[tokens.len() as i32])),
+                sequences: (0..6)
+                    .map(|sequence| SequenceRows {
+                        sequence,
+                        rows: counts[sequence],
+                        position: position(sequence) as i32,
+                    })
+                    .collect(),
+                logits: Rows::All,
+            };
+            let mut got = rows(&model.forward(&step, &mut kv).expect("logits")).into_iter();
+            for sequence in 0..6 {
+                for row in 0..counts[sequence] {
+                    let what = format!("{family}, sequence {sequence}, row {row}, step {number}");
+                    let wanted = &wanted[sequence][position(sequence) + row];
+                    assert_close(&what, &got.next().expect("a row"), wanted, 1e-4);
+                }
+            }
+        }
+    }
+}
+
+/// Packed keys and values beside plain ones: close to what is not packed.
+#[test]
+fn packed_keys_and_values() {
+    let more = json!({"torch_dtype": "float16"});
+    let model = model("qwen3", [4, 2, 64], more, None);
+    for (mode, bound) in [("half", 0.02), ("affine-8", 0.03), ("turbo-4", 0.3)] {
+        let text = text(5, 400);
+        let wanted = in_one_pass(&model, &text);
+        let mut kv = cache(&model);
+        for (sequence, mode) in [(0, mode), (1, "plain")] {
+            let policy = KvPolicy {
+                mode: mode.parse().expect("a mode"),
+                ..KvPolicy::default()
+            };
+            kv.admit(sequence, &text, text.len(), &policy)
+                .expect("room");
+        }
+        let mut position = 0;
+        for count in [300, 1, 20, 1, 1, 40, 1, 1] {
+            let part = &text[position..position + count];
+            let step = Step {
+                input: Input::Tokens(Array::from_slice(
+                    &[part, part].concat(),
+                    &[2 * count as i32],
+                )),
+                sequences: [0, 1]
+                    .map(|sequence| SequenceRows {
+                        sequence,
+                        rows: count,
+                        position: position as i32,
+                    })
+                    .into(),
+                logits: Rows::Last,
+            };
+            position += count;
+            let got = rows(&model.forward(&step, &mut kv).expect("logits"));
+            let what = format!("{mode} at {position}");
+            assert_close(&what, &got[0], &wanted[position - 1], bound);
+            assert_close("plain beside it", &got[1], &wanted[position - 1], 0.02);
+        }
+    }
+}
+
 #[test]
 fn a_sliding_window() {
     let window = json!({"sliding_window": 40});

@@ -469,10 +469,10 @@ impl KvStore for KvCache {
     fn place(
         &mut self,
         sequence: usize,
-        layer: usize,
+        own: (usize, usize),
         form: RowForm,
     ) -> Result<[Array; 2], Exception> {
-        self.tail_of(sequence)?.place(layer, form)
+        self.tail_of(sequence)?.place(own, form)
     }
 
     fn state(&mut self, sequence: usize, layer: usize) -> Result<Option<Vec<Array>>, Exception> {

@@ -89,16 +89,16 @@ pub trait KvStore {
         false
     }
 
-    /// Counts one more token of `sequence` in `layer` and returns the whole
+    /// Counts `tokens` more tokens of `sequence` in `layer` and returns the whole
     /// buffers of keys and values, `[1, kv_heads, capacity, head_dim]`: the
-    /// caller writes the token's own into them in place.
+    /// caller writes the tokens' own into them in place.
     ///
     /// # Errors
     /// As for [`KvStore::update`], and from a store without such buffers.
     fn place(
         &mut self,
         _sequence: usize,
-        _layer: usize,
+        (_layer, _tokens): (usize, usize),
         _form: RowForm,
     ) -> Result<[Array; 2], Exception> {
         Err(Exception::custom("this store has no buffers to write into"))

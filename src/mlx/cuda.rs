@@ -10,15 +10,16 @@ use mlx_rs::{Array, Dtype, Stream, error::Exception};
 mod decode;
 mod fused;
 mod packed;
-mod unpack;
+mod records;
 
 pub use decode::{
-    DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode,
+    DecodeRow, DecodeSpec, MOST_ROWS, ROW_FIELDS, decode_attention, row_table, spread_heads,
+    supports_decode,
 };
 pub(super) use fused::{add_norm, swiglu};
 pub(super) use packed::packed_matmul;
 pub use packed::unpacks;
-pub(super) use unpack::unpack;
+pub(super) use records::{pack, unpack};
 
 /// What makes two kernels the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +29,7 @@ enum Key {
     Merge(DecodeSpec, Dtype),
     Spread(DecodeSpec, Dtype),
     Packed(packed::PackedSpec),
-    Unpack(unpack::UnpackSpec),
+    Records(records::RecordSpec),
     AddNorm {
         width: i32,
         eps: u32,

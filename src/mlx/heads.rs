@@ -12,6 +12,7 @@ use super::{
     host::{self, View},
     ops::{on_cpu, on_cuda},
     packing::Segment,
+    padded::padded_attention,
 };
 
 type Result<T> = std::result::Result<T, Exception>;
@@ -137,6 +138,14 @@ pub fn attention(q: &Array, k: &Array, v: &Array, scoring: Scoring) -> Result<Ar
     if !on_cpu() || !plain(q) || !plain(k) || !plain(v) || !plain_mask || !plain_sinks {
         if cap.is_some() {
             return attention_in_steps(q, k, v, scoring);
+        }
+        if on_cuda()
+            && causal
+            && mask.is_none()
+            && sinks.is_none()
+            && let Some(done) = padded_attention(q, k, v, scale)
+        {
+            return done;
         }
         // One query sees everything, and without a mask GPUs take a faster path.
         let mode = match (mask, causal && q.dim(2) > 1) {

@@ -16,11 +16,13 @@ mod host;
 mod leave;
 pub mod ops;
 mod packing;
+mod padded;
 mod recurrence;
 mod rows;
 
 pub use cuda::{
-    DecodeRow, DecodeSpec, decode_attention, row_table, spread_heads, supports_decode, unpacks,
+    DecodeRow, DecodeSpec, MOST_ROWS, ROW_FIELDS, decode_attention, row_table, spread_heads,
+    supports_decode, unpacks,
 };
 pub use device::{Backend, DeviceInfo, backend, device_info};
 pub use experts::{ExpertRows, expert_matmul_t, expert_quantized_matmul};

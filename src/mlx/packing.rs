@@ -101,6 +101,11 @@ pub fn attention_over(q: &Array, segments: &[Segment], scoring: Scoring) -> Resu
 /// When the width is another, or MLX refuses an operation.
 pub fn pack_rows(rows: &Array, packing: &Arc<Packing>) -> Result<Array> {
     check(rows, packing.width(), "rows to pack")?;
+    if on_cuda()
+        && let Some(done) = cuda::pack(rows, packing)
+    {
+        return done;
+    }
     let rows = rows.as_dtype(Dtype::Float32)?;
     if !on_cpu() {
         return pack_by_mlx(&rows, packing);

@@ -129,19 +129,25 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// How many sequences at the beginning have a single row.
-    pub fn leading_singles(&self) -> usize {
+    /// How many sequences at the beginning have at most `most` rows each, and
+    /// all their rows.
+    pub fn leading_few(&self, most: usize) -> (usize, usize) {
         let sequences = self.sequences.iter();
-        sequences.take_while(|sequence| sequence.rows == 1).count()
+        let few = sequences.take_while(|sequence| sequence.rows <= most);
+        few.fold((0, 0), |(count, rows), sequence| {
+            (count + 1, rows + sequence.rows)
+        })
     }
 
-    /// `numbers` as an array `[T, 3]`, the same one for all layers that ask.
-    pub fn row_table(&self, numbers: Vec<i32>) -> Array {
+    /// `numbers` as an array `[T, fields]`, the same one for all layers that
+    /// ask.
+    pub fn row_table(&self, numbers: Vec<i32>, fields: usize) -> Array {
         let mut tables = self.tables.borrow_mut();
         if let Some((_, table)) = tables.iter().find(|(known, _)| *known == numbers) {
             return table.clone();
         }
-        let table = Array::from_slice(&numbers, &[numbers.len() as i32 / 3, 3]);
+        let rows = (numbers.len() / fields) as i32;
+        let table = Array::from_slice(&numbers, &[rows, fields as i32]);
         tables.push((numbers, table.clone()));
         table
     }

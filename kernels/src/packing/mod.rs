@@ -309,10 +309,12 @@ impl Unpack<'_> {
     fn halves(self) {
         let records = self.records.chunks_exact(self.packing.words());
         for (record, row) in records.zip(self.rows.chunks_exact_mut(self.packing.width)) {
-            for (pair, word) in row.chunks_mut(2).zip(record) {
-                for (x, bits) in pair.iter_mut().zip([*word as u16, (word >> 16) as u16]) {
-                    *x = widen(bits);
-                }
+            let (pairs, last) = row.as_chunks_mut::<2>();
+            for (pair, word) in pairs.iter_mut().zip(record) {
+                *pair = [widen(*word as u16), widen((word >> 16) as u16)];
+            }
+            for (x, word) in last.iter_mut().zip(record.last()) {
+                *x = widen(*word as u16);
             }
         }
     }
@@ -357,35 +359,65 @@ impl Unpack<'_> {
     }
 }
 
-/// Eight codes take `BITS` bytes: with at most 64 bits at hand, none is lost for
-/// any `BITS` but 7.
+/// The numbers that a row's codes stand for.
 #[inline(always)]
 fn unpack_codes<const BITS: usize>(codes: &[u32], row: &mut [f32], number: impl Fn(u32) -> f32) {
-    let mask = (1u64 << BITS) - 1;
-    let mut bits: u64 = 0;
-    let mut held = 0;
+    match BITS {
+        1 => unpack_words::<BITS, 32>(codes, row, number),
+        2 => unpack_words::<BITS, 16>(codes, row, number),
+        4 => unpack_words::<BITS, 8>(codes, row, number),
+        8 => unpack_words::<BITS, 4>(codes, row, number),
+        _ => unpack_stream::<BITS>(codes, row, number),
+    }
+}
+
+/// `EACH` codes a word.
+#[inline(always)]
+fn unpack_words<const BITS: usize, const EACH: usize>(
+    codes: &[u32],
+    row: &mut [f32],
+    number: impl Fn(u32) -> f32,
+) {
+    let mask = ((1u64 << BITS) - 1) as u32;
+    let code = |word: u32, at: usize| number(word >> (at * BITS) & mask);
+    let (blocks, rest) = row.as_chunks_mut::<EACH>();
+    for (block, word) in blocks.iter_mut().zip(codes) {
+        for (i, x) in block.iter_mut().enumerate() {
+            *x = code(*word, i);
+        }
+    }
+    for (i, x) in rest.iter_mut().enumerate() {
+        *x = code(codes[blocks.len()], i);
+    }
+}
+
+/// Eight codes take `BITS` bytes: with at most 64 bits at hand, none is lost
+/// for any `BITS` but 7.
+#[inline(always)]
+fn unpack_stream<const BITS: usize>(codes: &[u32], row: &mut [f32], number: impl Fn(u32) -> f32) {
+    let mask = ((1u64 << BITS) - 1) as u32;
+    let (mut bits, mut held) = (0u64, 0);
     let mut words = codes.iter();
-    let (blocks, rest) = row.as_chunks_mut::<8>();
     let mut next = |count: usize| {
         while held < count * BITS {
             bits |= u64::from(words.next().copied().unwrap_or(0)) << held;
             held += 32;
         }
         let taken = bits;
-        // Eight codes of eight bits are all there is.
-        bits = bits.checked_shr((count * BITS) as u32).unwrap_or(0);
+        bits >>= count * BITS;
         held -= count * BITS;
         taken
     };
+    let (blocks, rest) = row.as_chunks_mut::<8>();
     for block in blocks {
         let taken = next(8);
         for (i, x) in block.iter_mut().enumerate() {
-            *x = number((taken >> (i * BITS) & mask) as u32);
+            *x = number((taken >> (i * BITS)) as u32 & mask);
         }
     }
     let taken = next(rest.len());
     for (i, x) in rest.iter_mut().enumerate() {
-        *x = number((taken >> (i * BITS) & mask) as u32);
+        *x = number((taken >> (i * BITS)) as u32 & mask);
     }
 }
 

@@ -192,11 +192,15 @@ impl Tail {
         self.scheme.layer(layer).is_none()
     }
 
-    /// Counts one more token in a plain layer and gives its whole buffers: the
-    /// caller writes the token's key and value into them in place.
-    pub fn place(&mut self, layer: usize, like: RowForm) -> Result<[Array; 2], Exception> {
-        let mut own = self.room(layer, 1, [like, like])?;
-        own.recent.end += 1;
+    /// Counts `tokens` more tokens in a plain layer and gives its whole buffers:
+    /// the caller writes the tokens' keys and values into them in place.
+    pub fn place(
+        &mut self,
+        (layer, tokens): (usize, usize),
+        like: RowForm,
+    ) -> Result<[Array; 2], Exception> {
+        let mut own = self.room(layer, tokens, [like, like])?;
+        own.recent.end += tokens;
         let buffers = own.recent.buffers.clone();
         self.layers[layer] = Some(own);
         Ok(buffers)

@@ -1,5 +1,5 @@
-//! Attention of one row of each of several sequences, in one kernel: norms,
-//! rotation, writing the row's key and value, and the mix.
+//! Attention of few rows of each of several sequences, in one kernel: norms,
+//! rotation, writing the rows' keys and values, and the mix.
 
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
@@ -151,7 +151,7 @@ impl DecodeSpec {
 }
 
 /// Rows `qkv [T, (heads + 2 kv_heads) · dim]` of one sequence, the first at the
-/// position that `table [1, 3]` begins with, as queries `[1, heads, T, dim]`,
+/// position that `table [1, 4]` begins with, as queries `[1, heads, T, dim]`,
 /// keys and values `[1, kv_heads, T, dim]`; queries and keys normed and rotated
 /// as in [`decode_attention`].
 ///
@@ -195,28 +195,36 @@ fn fits(heads: i32, kv_heads: i32, dim: i32) -> bool {
     kv_heads > 0 && heads % kv_heads == 0 && [64, 128, 192, 256].contains(&dim)
 }
 
-/// A sequence's part in the step.
+/// Rows of one sequence that may follow one another in a step.
+pub const MOST_ROWS: usize = 16;
+
+/// A row of the step.
 #[derive(Debug)]
 pub struct DecodeRow {
-    /// Where its new token stands, and the first position that it may see.
+    /// Where its token stands, and the first position that it may see.
     pub position: i32,
     pub first: i32,
+    /// Rows of the same sequence just before it, fewer than [`MOST_ROWS`].
+    pub before: i32,
     /// `[1, kv_heads, capacity, dim]` each; the row's own key and value are
     /// written into them in place, at `position`.
     pub keys: Array,
     pub values: Array,
 }
 
+/// Numbers of a row in a [`row_table`].
+pub const ROW_FIELDS: usize = 4;
+
 /// What the kernel wants to know of the rows: the same for all layers that see
 /// equally far.
 pub fn row_table(rows: &[DecodeRow]) -> Vec<i32> {
     rows.iter()
-        .flat_map(|row| [row.position, row.keys.dim(2), row.first])
+        .flat_map(|row| [row.position, row.keys.dim(2), row.first, row.before])
         .collect()
 }
 
-/// Attention of rows `qkv [T, (heads + 2 kv_heads) · dim]`, one of each of `rows`,
-/// with their [`row_table`] as `table [T, 3]`. `norms` are the weights `[dim]` of the norms
+/// Attention of rows `qkv [T, (heads + 2 kv_heads) · dim]`, described by `rows`,
+/// with their [`row_table`] as `table [T, 4]`. `norms` are the weights `[dim]` of the norms
 /// of queries and keys; `turns [dim / 2]` the angle, in radians, by which each
 /// pair turns from one position to the next. Gives `[T, heads · dim]`.
 ///
@@ -230,19 +238,39 @@ pub fn decode_attention(
     rows: &[DecodeRow],
     table: &Array,
 ) -> Result<Array, Exception> {
-    if rows.len() <= MOST_SEQUENCES {
+    let ends = part_ends(rows);
+    if ends.len() == 1 {
         return run(qkv, spec, norms, turns, rows, table);
     }
-    let cuts: Vec<i32> = (1..rows.len().div_ceil(MOST_SEQUENCES))
-        .map(|part| (part * MOST_SEQUENCES) as i32)
+    let cuts: Vec<i32> = ends[..ends.len() - 1]
+        .iter()
+        .map(|end| *end as i32)
         .collect();
     let inputs = qkv.split_at_indices(&cuts, 0)?;
     let tables = table.split_at_indices(&cuts, 0)?;
-    let parts = rows.chunks(MOST_SEQUENCES).zip(inputs).zip(tables);
-    let mixed: Result<Vec<Array>, Exception> = parts
-        .map(|((rows, qkv), table)| run(&qkv, spec, norms, turns, rows, &table))
-        .collect();
-    ops::concatenate(&mixed?, 0)
+    let mut mixed = Vec::with_capacity(ends.len());
+    let mut start = 0;
+    for ((end, qkv), table) in ends.into_iter().zip(inputs).zip(tables) {
+        let rows = &rows[start..end];
+        mixed.push(run(&qkv, spec, norms, turns, rows, &table)?);
+        start = end;
+    }
+    ops::concatenate(&mixed, 0)
+}
+
+/// Where to cut rows so that a kernel takes each part, with whole sequences.
+fn part_ends(rows: &[DecodeRow]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut start = 0;
+    while rows.len() - start > MOST_SEQUENCES {
+        let most = start + MOST_SEQUENCES;
+        // No sequence has as many rows as a part.
+        let end = (start + 1..=most).rev().find(|end| rows[*end].before == 0);
+        start = end.unwrap_or(most);
+        ends.push(start);
+    }
+    ends.push(rows.len());
+    ends
 }
 
 fn run(
@@ -324,6 +352,22 @@ mod tests {
         assert_eq!(spec.parts(1, 100_000), 32);
         assert_eq!(spec.parts(64, 100_000), 1);
         assert_eq!(spec.parts(8, 8192), 5);
+    }
+
+    #[test]
+    fn sequences_are_not_cut_apart() {
+        let row = |before| DecodeRow {
+            position: 9,
+            first: 0,
+            before,
+            keys: Array::from_f32(0.0),
+            values: Array::from_f32(0.0),
+        };
+        let rows: Vec<DecodeRow> = (0..130).map(|at| row(at % 5)).collect();
+        assert_eq!(part_ends(&rows), [60, 120, 130]);
+        assert_eq!(part_ends(&rows[..64]), [64]);
+        let single: Vec<DecodeRow> = (0..129).map(|_| row(0)).collect();
+        assert_eq!(part_ends(&single), [64, 128, 129]);
     }
 
     #[test]

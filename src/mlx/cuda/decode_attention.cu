@@ -1,6 +1,8 @@
-// Attention of single rows, one of each sequence: norms and rotates the row's
-// queries and key, writes key and value into the sequence's own buffers in
-// place, and mixes what the row may see.
+// Attention of single rows: norms and rotates the row's queries and key, writes
+// key and value into its sequence's own buffers in place, and mixes what the row
+// may see. Up to FRESH rows may follow one another in a sequence: the keys and
+// values of those before a row are taken from the input, since other blocks are
+// writing them.
 //
 // A block serves GROUP query heads that share a key head, for one row and one
 // part of its keys. Eight threads share a key, so that a warp reads four keys
@@ -16,7 +18,8 @@ constexpr int WARPS = 4;
 constexpr int KEYS_AT_ONCE = WARPS * 32 / LANES;
 constexpr int CHUNKS = DIM / (8 * LANES);
 constexpr int SHARE = HEADS / KV_HEADS;
-constexpr int FIELDS = 3;
+constexpr int FIELDS = 4;
+constexpr int FRESH = 16;
 constexpr float LOG2E = 1.4426950408889634f;
 // Below every score: what has seen no key has this and the weight 0.
 constexpr float NEVER = -3.0e38f;
@@ -30,11 +33,12 @@ struct Row {
   int position; // of the row
   int capacity; // tokens that its buffers hold
   int first;    // the first position it may see
+  int before;   // rows of its sequence just before it in the input
 };
 
 __device__ inline Row row_of(const int* rows, int row) {
   const int* r = rows + row * FIELDS;
-  return {r[0], r[1], r[2]};
+  return {r[0], r[1], r[2], r[3]};
 }
 
 __device__ inline float warp_sum(float x) {
@@ -235,7 +239,9 @@ __device__ inline void decode(
     T* out,
     float* parts,
     float* sums) {
-  __shared__ float heads[GROUP + 2][DIM];
+  __shared__ float queries[GROUP][DIM];
+  __shared__ float fresh_keys[FRESH][DIM];
+  __shared__ float fresh_values[FRESH][DIM];
   Mix mix;
   mix.clear();
   const int kv_head = blockIdx.y * GROUP / SHARE;
@@ -245,8 +251,10 @@ __device__ inline void decode(
   const int end = min(begin + part, length);
   T* head_keys = keys + static_cast<int64_t>(kv_head) * row.capacity * DIM;
   T* head_values = values + static_cast<int64_t>(kv_head) * row.capacity * DIM;
-  // The row's own key is in shared memory: others read what was written before.
-  const int old = min(end, row.position);
+  // What this step brings is in shared memory, the rest was written before.
+  const int first_fresh = max(begin, row.position - row.before);
+  const int fresh = max(end - first_fresh, 0);
+  const int old = min(end, first_fresh);
   const int worker = threadIdx.x / LANES;
   // What is read next is on its way while the thread computes.
   int key = begin + worker;
@@ -257,26 +265,33 @@ __device__ inline void decode(
   }
 
   const int warp = threadIdx.x / 32;
-  const T* own = qkv + static_cast<int64_t>(blockIdx.z) * (HEADS + 2 * KV_HEADS) * DIM;
-  for (int h = warp; h < GROUP + 2; h += WARPS) {
-    const int from = h < GROUP ? blockIdx.y * GROUP + h
-        : h == GROUP           ? HEADS + kv_head
-                               : HEADS + KV_HEADS + kv_head;
-    prepare(heads[h], own + from * DIM, h < GROUP ? q_norm : k_norm, turns, row.position, h <= GROUP);
+  constexpr int ALL = HEADS + 2 * KV_HEADS;
+  const T* own = qkv + static_cast<int64_t>(blockIdx.z) * ALL * DIM;
+  for (int g = warp; g < GROUP; g += WARPS) {
+    const T* from = own + (blockIdx.y * GROUP + g) * DIM;
+    prepare(queries[g], from, q_norm, turns, row.position, true);
+  }
+  for (int f = warp; f < fresh; f += WARPS) {
+    const int position = first_fresh + f;
+    const T* from = own - static_cast<int64_t>(row.position - position) * ALL * DIM;
+    prepare(fresh_keys[f], from + (HEADS + kv_head) * DIM, k_norm, turns, position, true);
+    from += (HEADS + KV_HEADS + kv_head) * DIM;
+    prepare(fresh_values[f], from, k_norm, turns, position, false);
   }
   __syncthreads();
 
-  const bool has_own_key = begin < length && end == length;
+  const bool has_own_key = fresh > 0 && end == length;
   if (has_own_key && blockIdx.y * GROUP % SHARE == 0) {
+    const int64_t to = static_cast<int64_t>(row.position) * DIM;
     for (int e = threadIdx.x; e < DIM; e += WARPS * 32) {
-      head_keys[static_cast<int64_t>(row.position) * DIM + e] = static_cast<T>(heads[GROUP][e]);
-      head_values[static_cast<int64_t>(row.position) * DIM + e] = static_cast<T>(heads[GROUP + 1][e]);
+      head_keys[to + e] = static_cast<T>(fresh_keys[fresh - 1][e]);
+      head_values[to + e] = static_cast<T>(fresh_values[fresh - 1][e]);
     }
   }
 
   float query[GROUP][CHUNKS * 8];
   for (int g = 0; g < GROUP; ++g) {
-    read_shared(query[g], heads[g]);
+    read_shared(query[g], queries[g]);
     for (int e = 0; e < CHUNKS * 8; ++e) {
       query[g][e] *= SCALE * LOG2E;
     }
@@ -293,10 +308,10 @@ __device__ inline void decode(
     }
     mix.add(query, k, v, mask);
   }
-  if (has_own_key && worker == 0) {
+  if (worker < fresh) {
     float k[CHUNKS * 8], v[CHUNKS * 8];
-    read_shared(k, heads[GROUP]);
-    read_shared(v, heads[GROUP + 1]);
+    read_shared(k, fresh_keys[worker]);
+    read_shared(v, fresh_values[worker]);
     mix.add(query, k, v, mask);
   }
   __syncwarp();

@@ -146,9 +146,9 @@ impl Attention {
     }
 
     fn mix(&self, qkv: &Array, plan: &Plan, at: &mut Context) -> Result<Array, Exception> {
-        let singles = plan.leading_singles();
-        if let Some(mixed) = self.decode_in_place(qkv, singles, at)? {
-            return self.with_chunks(mixed, qkv, singles, at);
+        let few = plan.leading_few(mlx::MOST_ROWS);
+        if let Some(mixed) = self.decode_in_place(qkv, few, at)? {
+            return self.with_chunks(mixed, qkv, few, at);
         }
         let is_static = self.rope.as_ref().is_none_or(Rope::is_static);
         match (plan.sequences, &plan.positions) {
@@ -180,19 +180,20 @@ impl Attention {
         ops::concatenate(&mixed?, 0)
     }
 
-    /// `mixed`, of the first `singles` sequences, followed by the others.
+    /// `mixed`, of the first `few` sequences with so many rows, followed by the
+    /// others.
     fn with_chunks(
         &self,
         mixed: Array,
         qkv: &Array,
-        singles: usize,
+        (few, rows): (usize, usize),
         at: &mut Context,
     ) -> Result<Array, Exception> {
-        if singles == at.plan.sequences.len() {
+        if few == at.plan.sequences.len() {
             return Ok(mixed);
         }
-        let parts = qkv.split_at_indices(&[singles as i32], 0)?;
-        let rest = self.chunks(&parts[1], singles, at)?;
+        let parts = qkv.split_at_indices(&[rows as i32], 0)?;
+        let rest = self.chunks(&parts[1], few, at)?;
         ops::concatenate(&[mixed, rest], 0)
     }
 
@@ -204,15 +205,15 @@ impl Attention {
         self.rope.as_ref().filter(|_| known)?.turns()
     }
 
-    /// The first `singles` sequences, one row each, by the kernel that writes
+    /// The first `few` sequences, so many rows in all, by the kernel that writes
     /// into their buffers; `None` where that cannot be.
     fn decode_in_place(
         &self,
         qkv: &Array,
-        singles: usize,
+        (few, count): (usize, usize),
         at: &mut Context,
     ) -> Result<Option<Array>, Exception> {
-        let (Some(turns), true) = (self.turns(qkv.dtype()), singles > 0) else {
+        let (Some(turns), true) = (self.turns(qkv.dtype()), few > 0) else {
             return Ok(None);
         };
         let seen = match self.sight {
@@ -221,28 +222,31 @@ impl Attention {
         };
         let form = ([self.kv_heads, self.head_dim], qkv.dtype());
         let plan = at.plan;
-        let mut rows = Vec::with_capacity(singles);
-        let mut singly = plan.sequences[..singles].iter();
-        if !singly.all(|row| at.kv.has_place(row.sequence, at.layer)) {
+        let mut rows = Vec::with_capacity(count);
+        let sequences = &plan.sequences[..few];
+        let mut placed = sequences.iter();
+        if !placed.all(|row| at.kv.has_place(row.sequence, at.layer)) {
             return Ok(None);
         }
-        for sequence in &plan.sequences[..singles] {
-            let [keys, values] = at.kv.place(sequence.sequence, at.layer, form)?;
-            rows.push(mlx::DecodeRow {
-                position: sequence.position,
-                first: sequence
-                    .position
-                    .saturating_sub(seen.saturating_sub(1))
-                    .max(0),
-                keys,
-                values,
-            });
+        for sequence in sequences {
+            let own = (at.layer, sequence.rows);
+            let [keys, values] = at.kv.place(sequence.sequence, own, form)?;
+            rows.extend((0..sequence.rows as i32).map(|before| {
+                let position = sequence.position + before;
+                mlx::DecodeRow {
+                    position,
+                    first: position.saturating_sub(seen.saturating_sub(1)).max(0),
+                    before,
+                    keys: keys.clone(),
+                    values: values.clone(),
+                }
+            }));
         }
-        let own = match singles == plan.sequences.len() {
+        let own = match few == plan.sequences.len() {
             true => qkv.clone(),
-            false => qkv.split_at_indices(&[singles as i32], 0)?.swap_remove(0),
+            false => qkv.split_at_indices(&[count as i32], 0)?.swap_remove(0),
         };
-        let table = plan.row_table(mlx::row_table(&rows));
+        let table = plan.row_table(mlx::row_table(&rows), mlx::ROW_FIELDS);
         let norms = self.norms();
         mlx::decode_attention(&own, &self.decode, norms, turns, &rows, &table).map(Some)
     }
@@ -279,7 +283,7 @@ impl Attention {
         plan: &Plan,
     ) -> Result<[Array; 3], Exception> {
         if let Some(turns) = self.turns(qkv.dtype()) {
-            let table = plan.row_table(vec![rows.position, 0, 0]);
+            let table = plan.row_table(vec![rows.position, 0, 0, 0], mlx::ROW_FIELDS);
             return mlx::spread_heads(qkv, &self.decode, self.norms(), turns, &table);
         }
         let count = rows.rows as i32;

@@ -90,7 +90,7 @@ impl Mla {
     fn by_sequence(&self, rows: &[Array; 3], at: &mut Context) -> Result<Array, Exception> {
         let sequences = at.plan.sequences;
         let singles = match self.rope.is_static() {
-            true => at.plan.leading_singles(),
+            true => at.plan.leading_few(1).0,
             false => 0,
         };
         let mut groups = Vec::new();

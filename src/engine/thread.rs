@@ -75,8 +75,8 @@ pub(super) struct Engine<L> {
     /// the thread has slept since.
     busy_since: Instant,
     idle: bool,
-    /// The time of the step in flight is not that of its rows alone.
-    uneven: bool,
+    /// Steps whose time is not that of their rows alone.
+    uneven: u8,
     published: Instant,
     steps: u64,
     /// The next turn has something to do that this one does not show.
@@ -116,7 +116,7 @@ impl<L: Loader> Engine<L> {
             disk: None,
             busy_since: Instant::now(),
             idle: true,
-            uneven: false,
+            uneven: 0,
             published: Instant::now(),
             steps: 0,
             again: false,

@@ -16,6 +16,12 @@ const UNTRUSTED: u32 = 1;
 /// Steps before what does not pay is tried again: at first, and at most.
 const PAUSE: u64 = 64;
 const LONGEST_PAUSE: u64 = 4096;
+/// Steps that may be tried before any of the kind was measured.
+const BLIND: u8 = 8;
+/// Steps after which the time without proposals is taken anew, so many times.
+const STALE: u64 = 256;
+const RECHECKS: u8 = 3;
+const RECHECKED: f64 = 0.5;
 /// Verifications after which an old one counts for a third.
 const MEMORY: f64 = 8.0;
 /// Verifications that the first guess counts for.
@@ -86,15 +92,15 @@ struct Cell {
 }
 
 impl Cell {
-    fn record(&mut self, rows: usize, seconds: f64) {
+    fn record(&mut self, rows: usize, seconds: f64, newest: f64) {
         self.count = self.count.saturating_add(1);
         if self.count <= UNTRUSTED + 1 {
             (self.seconds, self.rows) = (seconds, rows as f64);
             return;
         }
         let seconds = seconds.min(self.seconds * OUTLIER);
-        self.seconds += (seconds - self.seconds) * NEWEST;
-        self.rows += (rows as f64 - self.rows) * NEWEST;
+        self.seconds += (seconds - self.seconds) * newest;
+        self.rows += (rows as f64 - self.rows) * newest;
     }
 
     fn is_trusted(&self) -> bool {
@@ -106,10 +112,51 @@ impl Cell {
 #[derive(Debug, Clone, Default)]
 struct Times {
     plain: Cell,
+    /// When that was last measured, and how often it is to be again.
+    plain_at: u64,
+    rechecks: u8,
     proposals: [Vec<Cell>; 2],
-    /// When to try again what does not pay, and how long to pause then.
-    retry: [u64; 2],
-    pause: [u64; 2],
+    /// What did not pay, by source.
+    trials: [Trial; 2],
+}
+
+/// When to try again what does not pay.
+#[derive(Debug, Clone, Copy, Default)]
+struct Trial {
+    /// The latest; all who decide at that step take part.
+    at: Option<u64>,
+    next: u64,
+    pause: u64,
+    /// Steps that were chosen without knowing any time, and the latest.
+    blind: u8,
+    blind_at: u64,
+}
+
+impl Trial {
+    fn is_due(&mut self, steps: u64) -> bool {
+        if self.at == Some(steps) {
+            return true;
+        }
+        if steps < self.next {
+            return false;
+        }
+        self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        (self.at, self.next) = (Some(steps), steps + self.pause);
+        true
+    }
+
+    /// Whether another step may be tried although nothing was measured yet.
+    fn may_be_blind(&mut self, steps: u64) -> bool {
+        if self.blind == 0 || self.blind_at != steps {
+            self.blind = self.blind.saturating_add(1);
+            self.blind_at = steps;
+        }
+        self.blind <= BLIND
+    }
+
+    fn paid(&mut self, steps: u64) {
+        (self.pause, self.next) = (PAUSE, steps + PAUSE);
+    }
 }
 
 /// Measures steps and says how many tokens to propose.
@@ -133,16 +180,25 @@ impl Gain {
     /// A step of `sequences` single rows and `proposed` proposals took so long.
     pub fn record(&mut self, sequences: usize, proposed: usize, source: Source, seconds: f64) {
         self.steps += 1;
+        let steps = self.steps;
         let times = self.times(sequences);
         if proposed == 0 {
-            return times.plain.record(0, seconds);
+            let newest = if times.rechecks > 0 {
+                RECHECKED
+            } else {
+                NEWEST
+            };
+            times.plain.record(0, seconds, newest);
+            times.plain_at = steps;
+            times.rechecks = times.rechecks.saturating_sub(1);
+            return;
         }
         let cells = &mut times.proposals[source as usize];
         let at = bucket(proposed);
         if cells.len() <= at {
             cells.resize(at + 1, Cell::default());
         }
-        cells[at].record(proposed, seconds);
+        cells[at].record(proposed, seconds, NEWEST);
     }
 
     /// How many tokens a sequence of `batch` should propose, at most `most`; 0
@@ -157,29 +213,32 @@ impl Gain {
         if self.always {
             return most;
         }
+        let steps = self.steps;
+        let times = self.times(batch.decoding);
+        if steps > times.plain_at + STALE {
+            // Texts grow and machines slow down, with and without proposals.
+            (times.rechecks, times.plain_at) = (RECHECKS, steps);
+        }
+        if times.rechecks > 0 {
+            return 0;
+        }
         let best = (1..=most)
             .filter_map(|count| Some((self.worth(batch, source, acceptance, count)?, count)))
             .max_by(|a, b| a.0.total_cmp(&b.0));
-        let steps = self.steps;
         // Two proposals, if they cost nothing, would have to pay.
         let hopeful = 1.0 + acceptance.expected(2.min(most)) >= MARGIN + 0.25;
         let plain = self.plain(batch.decoding).is_some();
         let times = self.times(batch.decoding);
-        let (retry, pause) = (
-            &mut times.retry[source as usize],
-            &mut times.pause[source as usize],
-        );
+        let measured = times.proposals[source as usize]
+            .iter()
+            .any(Cell::is_trusted);
+        let trial = &mut times.trials[source as usize];
         match best {
-            Some((worth, count)) if worth >= MARGIN => {
-                *pause = PAUSE;
-                *retry = steps + PAUSE;
+            Some((worth, count)) if worth >= MARGIN && (measured || trial.may_be_blind(steps)) => {
+                trial.paid(steps);
                 count
             }
-            _ if hopeful && plain && steps >= *retry => {
-                *pause = (*pause * 2).clamp(PAUSE, LONGEST_PAUSE);
-                *retry = steps + *pause;
-                most.min(2)
-            }
+            _ if hopeful && plain && trial.is_due(steps) => most.min(2),
             _ => 0,
         }
     }

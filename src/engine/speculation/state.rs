@@ -49,10 +49,10 @@ pub(in crate::engine) struct Speculation {
     /// What the next step should hold of it. With one, the sequence waits for
     /// its step to be read before it is part of another.
     pub intent: Option<Intent>,
+    /// What it will want when the draft has come near its end.
+    pub postponed: Option<Intent>,
     /// Tokens have come since it last decided.
     pub fresh: bool,
-    /// It let a step pass to propose together with others.
-    pub waited: bool,
     pub proposed: usize,
     pub accepted: usize,
 }
@@ -69,8 +69,8 @@ impl Speculation {
             draft_rests: 0,
             draft_pause: PAUSE,
             intent: None,
+            postponed: None,
             fresh: false,
-            waited: false,
             proposed: 0,
             accepted: 0,
         }
@@ -83,19 +83,19 @@ impl Speculation {
     /// Proposes nothing any more.
     pub fn end(&mut self) {
         (self.lookup, self.draft) = (None, false);
-        (self.found, self.intent) = (None, None);
+        (self.found, self.intent, self.postponed) = (None, None, None);
     }
 
     /// Asks the draft no more.
     pub fn end_drafts(&mut self) {
         self.draft = false;
-        self.intent = None;
+        (self.intent, self.postponed) = (None, None);
     }
 
     /// The last `new` of `tokens` have come, some of them as proposed.
     pub fn learn(&mut self, tokens: &[u32], new: usize, verified: Option<Verified>) {
         self.intent = None;
-        (self.waited, self.fresh) = (false, true);
+        self.fresh = true;
         if let Some(verified) = verified {
             self.proposed += verified.proposed;
             self.accepted += verified.accepted;
@@ -132,7 +132,10 @@ impl Speculation {
 
     /// Decides what to propose next, at most `most` tokens.
     pub fn decide(&mut self, gain: &mut Gain, batch: Batch, most: usize) {
-        self.intent = None;
+        self.intent = self.postponed.take();
+        if self.intent.is_some() {
+            return;
+        }
         let mut intent = |source, acceptance: &Acceptance| {
             let count = gain.choose(batch, source, acceptance, most);
             (count > 0).then_some(Intent { source, count })

@@ -18,6 +18,10 @@ use crate::engine::{
     types::*,
 };
 
+/// Steps that a chunk of the draft's may hold up: the one in flight when it is
+/// launched, and the next.
+const UNEVEN: u8 = 2;
+
 impl<L: Loader> Engine<L> {
     /// The speculation of a request that asks for `wanted`.
     pub(super) fn speculation(&self, wanted: Option<Speculation>) -> Speculation {
@@ -29,21 +33,16 @@ impl<L: Loader> Engine<L> {
         }
     }
 
-    /// What a plan has to know of all that may be part of the next step.
-    pub(super) fn candidates(&mut self) -> Vec<Candidate> {
-        // Proposals in flight, or a token that some are to follow.
-        let proposing = self.flight.as_ref().is_some_and(|flight| {
-            let flying = flight.parts.iter().any(|part| part.proposals > 0);
-            let mut held = self.running.iter().filter(|it| it.lazy.is_some());
-            flying || held.any(|it| it.speculating.intent.is_some())
-        });
-        let running = self.running.iter_mut().enumerate();
-        running
-            .filter_map(|(index, sequence)| {
-                let waits = proposing && sequence.proposals() > 0 && !sequence.speculating.waited;
-                sequence.speculating.waited |= waits;
-                (!waits).then(|| sequence.candidate(index)).flatten()
-            })
+    /// What a plan has to know of all that may be part of the next step. Those
+    /// that propose wait while proposals of others are in flight: at the next
+    /// turn they go together, as none are then.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let flying = self.flight.as_ref();
+        let flying = flying.is_some_and(|it| it.parts.iter().any(|part| part.proposals > 0));
+        let ready = self.running.iter().enumerate();
+        ready
+            .filter(|(_, sequence)| !flying || sequence.proposals() == 0)
+            .filter_map(|(index, sequence)| sequence.candidate(index))
             .collect()
     }
 
@@ -57,7 +56,8 @@ impl<L: Loader> Engine<L> {
             }
             return;
         }
-        let all = self.running.iter().filter(|it| it.decodes());
+        let all = self.running.iter();
+        let all = all.filter(|it| it.decodes() && !it.outbox.is_paused());
         let could = all.clone().filter(|it| it.speculating.could());
         let batch = Batch {
             decoding: all.count(),
@@ -75,7 +75,8 @@ impl<L: Loader> Engine<L> {
             }
             let intent = sequence.speculating.intent;
             if intent.is_some_and(|it| it.source == Source::Draft) && !self.follow(index) {
-                self.running[index].speculating.intent = None;
+                let speculating = &mut self.running[index].speculating;
+                speculating.postponed = speculating.intent.take();
             }
         }
     }
@@ -92,9 +93,10 @@ impl<L: Loader> Engine<L> {
         if drafter.is_near(slot, sequence.tokens.len()) {
             return true;
         }
-        if std::mem::replace(&mut self.uneven, true) {
+        if self.uneven == UNEVEN {
             return false;
         }
+        self.uneven = UNEVEN;
         let salt = &sequence.request.cache_salt;
         let followed = guarded(|| Ok(drafter.follow(slot, &sequence.tokens, expected, salt)));
         match followed {
@@ -219,9 +221,11 @@ impl<L: Loader> Engine<L> {
             false => Source::Lookup,
         };
         // A step without proposals is as fast as it gets if it was launched
-        // ahead. One that a chunk of the draft's came before says nothing.
+        // ahead.
         let comparable = parts().all(|part| !part.prefill) && (ahead || proposed > 0);
-        if !std::mem::take(&mut self.uneven) && comparable {
+        let uneven = self.uneven;
+        self.uneven = uneven.saturating_sub(1);
+        if uneven == 0 && comparable {
             self.gain
                 .record(outcomes.len(), proposed, source, took.as_secs_f64());
         }

@@ -153,3 +153,69 @@ fn those_that_sit_a_step_out_have_to_make_up_for_it() {
     let sure = Acceptance::new(0.9);
     assert!(gain.worth(mixed, Source::Lookup, &sure, 8).unwrap() > MARGIN);
 }
+
+#[test]
+fn a_time_that_was_wrong_or_has_changed_is_found_out() {
+    // Every row costs as much as a step, but steps seemed slow at first.
+    let mut device = Device::new(0.000_1, 0.010);
+    for _ in 0..4 {
+        device.gain.record(1, 0, Source::Lookup, 0.2);
+    }
+    let mut acceptance = Acceptance::new(0.9);
+    let tried = |device: &mut Device, acceptance: &mut Acceptance| {
+        let tried = (0..3000).filter(|_| device.step(acceptance, 8) > 0);
+        tried.count()
+    };
+    let all = tried(&mut device, &mut acceptance);
+    assert!(all < 800, "{all}");
+    // Rows become cheap: sooner or later it is tried again, and kept.
+    (device.fixed, device.row) = (0.010, 0.000_1);
+    tried(&mut device, &mut acceptance);
+    let all = tried(&mut device, &mut acceptance);
+    assert!(all > 2800, "{all}");
+}
+
+#[test]
+fn what_is_never_measured_is_not_tried_for_ever() {
+    let mut gain = Gain::default();
+    let sure = Acceptance::new(0.9);
+    let mut tried = 0;
+    for _ in 0..500 {
+        gain.record(1, 0, Source::Lookup, 0.010);
+        tried += usize::from(gain.choose(ALONE, Source::Lookup, &sure, 8) > 0);
+    }
+    assert!((4..20).contains(&tried), "{tried}");
+}
+
+#[test]
+fn all_of_a_batch_try_together() {
+    let mut gain = Gain::default();
+    let batch = Batch {
+        decoding: 4,
+        proposing: 4,
+    };
+    for _ in 0..2 {
+        gain.record(4, 0, Source::Draft, 0.010);
+    }
+    let sure = Acceptance::new(0.9);
+    // Nothing of proposals is known: some are tried.
+    for _ in 0..4 {
+        assert!(gain.choose(batch, Source::Draft, &sure, 8) > 0);
+    }
+    for _ in 0..4 {
+        gain.record(4, 8, Source::Draft, 0.100);
+    }
+    assert_eq!(
+        gain.choose(batch, Source::Draft, &sure, 8),
+        0,
+        "it was dear"
+    );
+    for _ in 0..PAUSE {
+        gain.record(4, 0, Source::Draft, 0.010);
+    }
+    for _ in 0..4 {
+        assert_eq!(gain.choose(batch, Source::Draft, &sure, 8), 2, "again");
+    }
+    gain.record(4, 8, Source::Draft, 0.100);
+    assert_eq!(gain.choose(batch, Source::Draft, &sure, 8), 0);
+}

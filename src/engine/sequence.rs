@@ -135,7 +135,7 @@ impl Sequence {
     pub fn proposals(&self) -> usize {
         match self.speculating.intent {
             Some(intent) if self.lazy.is_none() && self.remaining() == 1 => {
-                intent.count.min(self.most_proposals())
+                intent.choice.count.min(self.most_proposals())
             }
             _ => 0,
         }

@@ -18,6 +18,8 @@ const PAUSE: u64 = 64;
 const LONGEST_PAUSE: u64 = 4096;
 /// Steps that may be tried before any of the kind was measured.
 const BLIND: u8 = 8;
+/// What a step is worth to a sequence alone that is not computed ahead.
+const VAIN: f64 = 0.9;
 /// Steps after which the time without proposals is taken anew, so many times.
 const STALE: u64 = 256;
 const RECHECKS: u8 = 3;
@@ -123,40 +125,40 @@ struct Times {
 /// When to try again what does not pay.
 #[derive(Debug, Clone, Copy, Default)]
 struct Trial {
-    /// The latest; all who decide at that step take part.
+    /// The latest; all who propose at that step take part.
     at: Option<u64>,
     next: u64,
     pause: u64,
-    /// Steps that were chosen without knowing any time, and the latest.
+    /// Steps that were tried before any time was known.
     blind: u8,
-    blind_at: u64,
 }
 
 impl Trial {
-    fn is_due(&mut self, steps: u64) -> bool {
-        if self.at == Some(steps) {
-            return true;
-        }
-        if steps < self.next {
-            return false;
-        }
-        self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
-        (self.at, self.next) = (Some(steps), steps + self.pause);
-        true
+    fn is_due(&self, steps: u64) -> bool {
+        steps >= self.next || self.at == Some(steps)
     }
 
-    /// Whether another step may be tried although nothing was measured yet.
-    fn may_be_blind(&mut self, steps: u64) -> bool {
-        if self.blind == 0 || self.blind_at != steps {
+    /// Proposals were made at a step, of which it was known that they pay, or
+    /// which are to show it.
+    fn made(&mut self, steps: u64, pays: bool) {
+        if pays {
+            (self.pause, self.next) = (PAUSE, steps + PAUSE);
+        } else if self.at != Some(steps) {
             self.blind = self.blind.saturating_add(1);
-            self.blind_at = steps;
+            self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+            (self.at, self.next) = (Some(steps), steps + self.pause);
         }
-        self.blind <= BLIND
     }
+}
 
-    fn paid(&mut self, steps: u64) {
-        (self.pause, self.next) = (PAUSE, steps + PAUSE);
-    }
+/// What a sequence should propose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Choice {
+    pub count: usize,
+    /// Whether that pays as far as is known; otherwise it is to show.
+    pub pays: bool,
+    /// Sequences that decode then.
+    pub decoding: usize,
 }
 
 /// Measures steps and says how many tokens to propose.
@@ -201,17 +203,26 @@ impl Gain {
         cells[at].record(proposed, seconds, NEWEST);
     }
 
-    /// How many tokens a sequence of `batch` should propose, at most `most`; 0
-    /// if it is better off without.
+    /// How many tokens a sequence of `batch` should propose, at most `most`.
+    /// One that is `ahead` has a token in flight: it would have to wait for it,
+    /// and may find then that there is nothing to propose after it.
     pub fn choose(
         &mut self,
         batch: Batch,
         source: Source,
         acceptance: &Acceptance,
         most: usize,
-    ) -> usize {
+        ahead: bool,
+    ) -> Option<Choice> {
+        let choice = |count, pays| {
+            (count > 0).then_some(Choice {
+                count,
+                pays,
+                decoding: batch.decoding,
+            })
+        };
         if self.always {
-            return most;
+            return choice(most, true);
         }
         let steps = self.steps;
         let times = self.times(batch.decoding);
@@ -219,28 +230,40 @@ impl Gain {
             // Texts grow and machines slow down, with and without proposals.
             (times.rechecks, times.plain_at) = (RECHECKS, steps);
         }
-        if times.rechecks > 0 {
-            return 0;
+        if times.rechecks > 0 || !times.plain.is_trusted() {
+            return None;
         }
+        let trial = times.trials[source as usize];
+        let mut cells = times.proposals[source as usize].iter();
+        let measured = cells.any(Cell::is_trusted);
+        let found = match (ahead, source) {
+            (true, Source::Lookup) => acceptance.probability(),
+            _ => 1.0,
+        };
+        // What a step that is waited for in vain is worth.
+        let vain = if batch.proposing < batch.decoding {
+            0.5
+        } else {
+            VAIN
+        };
         let best = (1..=most)
             .filter_map(|count| Some((self.worth(batch, source, acceptance, count)?, count)))
+            .map(|(worth, count)| (worth * found + vain * (1.0 - found), count))
             .max_by(|a, b| a.0.total_cmp(&b.0));
         // Two proposals, if they cost nothing, would have to pay.
-        let hopeful = 1.0 + acceptance.expected(2.min(most)) >= MARGIN + 0.25;
-        let plain = self.plain(batch.decoding).is_some();
-        let times = self.times(batch.decoding);
-        let measured = times.proposals[source as usize]
-            .iter()
-            .any(Cell::is_trusted);
-        let trial = &mut times.trials[source as usize];
+        let free = (1.0 + acceptance.expected(2.min(most))) * found + vain * (1.0 - found);
         match best {
-            Some((worth, count)) if worth >= MARGIN && (measured || trial.may_be_blind(steps)) => {
-                trial.paid(steps);
-                count
-            }
-            _ if hopeful && plain && trial.is_due(steps) => most.min(2),
-            _ => 0,
+            Some((worth, count)) if worth >= MARGIN && measured => choice(count, true),
+            Some((worth, count)) if worth >= MARGIN && trial.blind < BLIND => choice(count, false),
+            _ if free >= MARGIN + 0.25 && trial.is_due(steps) => choice(most.min(2), false),
+            _ => None,
         }
+    }
+
+    /// Tokens were proposed as was chosen.
+    pub fn made(&mut self, choice: Choice, source: Source) {
+        let steps = self.steps;
+        self.times(choice.decoding).trials[source as usize].made(steps, choice.pays);
     }
 
     /// Whether the time of a batch without proposals is known.

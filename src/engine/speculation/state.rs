@@ -5,7 +5,7 @@
 //! nobody up. So a sequence begins to propose when it is likely to pay.
 
 use super::{
-    gain::{Acceptance, Batch, Gain, Source},
+    gain::{Acceptance, Batch, Choice, Gain, Source},
     lookup::{Lookup, Match},
 };
 use crate::config::Speculation as Mode;
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct Intent {
     pub source: Source,
-    pub count: usize,
+    pub choice: Choice,
 }
 
 /// Proposals of a step that was read.
@@ -51,6 +51,8 @@ pub(in crate::engine) struct Speculation {
     pub intent: Option<Intent>,
     /// What it will want when the draft has come near its end.
     pub postponed: Option<Intent>,
+    /// It decided to propose when it last decided.
+    proposes: bool,
     /// Tokens have come since it last decided.
     pub fresh: bool,
     pub proposed: usize,
@@ -70,6 +72,7 @@ impl Speculation {
             draft_pause: PAUSE,
             intent: None,
             postponed: None,
+            proposes: false,
             fresh: false,
             proposed: 0,
             accepted: 0,
@@ -126,19 +129,31 @@ impl Speculation {
         self.found.is_some() || self.may_draft()
     }
 
+    /// Whether it is likely to propose together with others.
+    pub fn is_likely(&self) -> bool {
+        self.proposes || self.may_draft()
+    }
+
     fn may_draft(&self) -> bool {
         self.draft && self.draft_rests == 0
     }
 
-    /// Decides what to propose next, at most `most` tokens.
-    pub fn decide(&mut self, gain: &mut Gain, batch: Batch, most: usize) {
+    /// Decides what to propose next, at most `most` tokens, in a batch of which
+    /// others propose too; `ahead` if a token of it is in flight.
+    pub fn decide(&mut self, gain: &mut Gain, mut batch: Batch, most: usize, ahead: bool) {
+        batch.proposing += usize::from(!self.is_likely());
+        self.find_intent(gain, batch, most, ahead);
+        self.proposes = self.intent.is_some();
+    }
+
+    fn find_intent(&mut self, gain: &mut Gain, batch: Batch, most: usize, ahead: bool) {
         self.intent = self.postponed.take();
         if self.intent.is_some() {
             return;
         }
         let mut intent = |source, acceptance: &Acceptance| {
-            let count = gain.choose(batch, source, acceptance, most);
-            (count > 0).then_some(Intent { source, count })
+            let choice = gain.choose(batch, source, acceptance, most, ahead)?;
+            Some(Intent { source, choice })
         };
         if let Some(found) = self.found {
             self.intent = intent(Source::Lookup, &self.looked_up[kind(found)]);
@@ -175,7 +190,7 @@ mod tests {
 
     const ALONE: Batch = Batch {
         decoding: 1,
-        proposing: 1,
+        proposing: 0,
     };
 
     /// Eight rows cost as much again as a step.
@@ -195,17 +210,17 @@ mod tests {
         let mut state = Speculation::new(Mode::Lookup, false);
         let tokens: Vec<u32> = (0..40).map(|i| i % 10).collect();
         state.learn(&tokens, 40, None);
-        state.decide(&mut gain, ALONE, 6);
+        state.decide(&mut gain, ALONE, 6, false);
         let intent = state.intent.unwrap();
         assert!(
-            intent.source == Source::Lookup && intent.count > 3,
+            intent.source == Source::Lookup && intent.choice.count > 3,
             "{intent:?}"
         );
         assert_eq!(state.looked_up(&tokens, 12)[8..], [8, 9, 0, 1]);
         let fresh: Vec<u32> = (0..40).collect();
         let mut state = Speculation::new(Mode::Lookup, false);
         state.learn(&fresh, 40, None);
-        state.decide(&mut gain, ALONE, 6);
+        state.decide(&mut gain, ALONE, 6, false);
         assert!(state.intent.is_none() && !state.could());
     }
 
@@ -224,9 +239,7 @@ mod tests {
         tokens.extend([1, 2, 3]);
         state.learn(&tokens, 3, None);
         assert!(state.could());
-        // Its turn to try what did not pay may have come just now.
-        state.decide(&mut gain, ALONE, 6);
-        state.decide(&mut gain, ALONE, 6);
+        state.decide(&mut gain, ALONE, 6, false);
         assert_eq!(state.intent, None);
     }
 
@@ -241,11 +254,11 @@ mod tests {
             tokens.push(next);
             let verified = intent.map(|intent| Verified {
                 source: intent.source,
-                proposed: intent.count,
+                proposed: intent.choice.count,
                 accepted: 0,
             });
             state.learn(&tokens, 1, verified);
-            state.decide(&mut gain, ALONE, 4);
+            state.decide(&mut gain, ALONE, 4, false);
             asked += usize::from(state.intent.is_some());
         }
         assert!((5..60).contains(&asked), "{asked}");

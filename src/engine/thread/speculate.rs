@@ -58,10 +58,10 @@ impl<L: Loader> Engine<L> {
         }
         let all = self.running.iter();
         let all = all.filter(|it| it.decodes() && !it.outbox.is_paused());
-        let could = all.clone().filter(|it| it.speculating.could());
+        let likely = all.clone().filter(|it| it.speculating.is_likely());
         let batch = Batch {
             decoding: all.count(),
-            proposing: could.count(),
+            proposing: likely.count(),
         };
         let most = self.options.draft_tokens;
         for index in 0..self.running.len() {
@@ -71,7 +71,9 @@ impl<L: Loader> Engine<L> {
             }
             let most = most.min(sequence.most_proposals());
             if sequence.decodes() && sequence.speculating.could() {
-                sequence.speculating.decide(&mut self.gain, batch, most);
+                let ahead = sequence.lazy.is_some();
+                let speculating = &mut sequence.speculating;
+                speculating.decide(&mut self.gain, batch, most, ahead);
             }
             let intent = sequence.speculating.intent;
             if intent.is_some_and(|it| it.source == Source::Draft) && !self.follow(index) {
@@ -138,6 +140,9 @@ impl<L: Loader> Engine<L> {
                 Proposals::LookedUp(tokens) => tokens.len(),
                 Proposals::Drafted(_) => share.proposals,
             };
+            if let Some(intent) = sequence.speculating.intent.filter(|_| count > 0) {
+                self.gain.made(intent.choice, intent.source);
+            }
             share.rows -= share.proposals - count;
             share.proposals = count;
             proposals.push(made);

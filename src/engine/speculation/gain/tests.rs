@@ -8,6 +8,21 @@ const ALONE: Batch = Batch {
     proposing: 1,
 };
 
+/// Chooses, and does so.
+fn chosen(
+    gain: &mut Gain,
+    batch: Batch,
+    source: Source,
+    acceptance: &Acceptance,
+    most: usize,
+) -> usize {
+    let choice = gain.choose(batch, source, acceptance, most, false);
+    choice.map_or(0, |choice| {
+        gain.made(choice, source);
+        choice.count
+    })
+}
+
 /// An engine with a clock of its own: a step costs `fixed` and `each` row.
 struct Device {
     fixed: f64,
@@ -30,7 +45,7 @@ impl Device {
 
     /// One step of one sequence whose first `right` proposals are right.
     fn step(&mut self, acceptance: &mut Acceptance, right: usize) -> usize {
-        let count = self.gain.choose(ALONE, Source::Lookup, acceptance, 8);
+        let count = chosen(&mut self.gain, ALONE, Source::Lookup, acceptance, 8);
         let took = self.fixed + self.row * (1 + count) as f64;
         self.gain.record(1, count, Source::Lookup, took);
         let accepted = right.min(count);
@@ -107,15 +122,15 @@ fn the_length_follows_the_acceptance() {
             gain.record(1, rows, Source::Draft, 0.010 + 0.002 * rows as f64);
         }
     }
-    let chosen = |gain: &mut Gain, p| {
+    let length = |gain: &mut Gain, p| {
         let sure = Acceptance::new(p);
-        gain.choose(ALONE, Source::Draft, &sure, 8)
+        chosen(gain, ALONE, Source::Draft, &sure, 8)
     };
-    let lengths = [0.2, 0.5, 0.7, 0.97].map(|p| chosen(&mut gain, p));
+    let lengths = [0.2, 0.5, 0.7, 0.97].map(|p| length(&mut gain, p));
     assert!(lengths.is_sorted() && lengths[3] == 8, "{lengths:?}");
     assert!((1..=3).contains(&lengths[1]), "{lengths:?}");
     gain.steps = 1;
-    assert_eq!(chosen(&mut gain, 0.05), 0);
+    assert_eq!(length(&mut gain, 0.05), 0);
 }
 
 #[test]
@@ -129,7 +144,7 @@ fn one_slow_step_does_not_decide() {
         gain.record(1, 2, Source::Lookup, seconds);
     }
     let sure = Acceptance::new(0.95);
-    assert!(gain.choose(ALONE, Source::Lookup, &sure, 2) == 2);
+    assert!(chosen(&mut gain, ALONE, Source::Lookup, &sure, 2) == 2);
 }
 
 #[test]
@@ -182,7 +197,7 @@ fn what_is_never_measured_is_not_tried_for_ever() {
     let mut tried = 0;
     for _ in 0..500 {
         gain.record(1, 0, Source::Lookup, 0.010);
-        tried += usize::from(gain.choose(ALONE, Source::Lookup, &sure, 8) > 0);
+        tried += usize::from(chosen(&mut gain, ALONE, Source::Lookup, &sure, 8) > 0);
     }
     assert!((4..20).contains(&tried), "{tried}");
 }
@@ -200,13 +215,13 @@ fn all_of_a_batch_try_together() {
     let sure = Acceptance::new(0.9);
     // Nothing of proposals is known: some are tried.
     for _ in 0..4 {
-        assert!(gain.choose(batch, Source::Draft, &sure, 8) > 0);
+        assert!(chosen(&mut gain, batch, Source::Draft, &sure, 8) > 0);
     }
     for _ in 0..4 {
         gain.record(4, 8, Source::Draft, 0.100);
     }
     assert_eq!(
-        gain.choose(batch, Source::Draft, &sure, 8),
+        chosen(&mut gain, batch, Source::Draft, &sure, 8),
         0,
         "it was dear"
     );
@@ -214,8 +229,12 @@ fn all_of_a_batch_try_together() {
         gain.record(4, 0, Source::Draft, 0.010);
     }
     for _ in 0..4 {
-        assert_eq!(gain.choose(batch, Source::Draft, &sure, 8), 2, "again");
+        assert_eq!(
+            chosen(&mut gain, batch, Source::Draft, &sure, 8),
+            2,
+            "again"
+        );
     }
     gain.record(4, 8, Source::Draft, 0.100);
-    assert_eq!(gain.choose(batch, Source::Draft, &sure, 8), 0);
+    assert_eq!(chosen(&mut gain, batch, Source::Draft, &sure, 8), 0);
 }

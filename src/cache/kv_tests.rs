@@ -212,3 +212,37 @@ fn proposals_are_forgotten_and_pages_are_not_cut() {
     assert_eq!(live(&mut cache, &other), 100);
     assert!(cache.truncate(77, 0).is_err());
 }
+
+/// What a recurrent layer carries on stands for all tokens at once.
+#[test]
+fn a_sequence_with_states_leaves_nothing_behind() {
+    let state = || vec![Array::from_slice(&[1.0f32, 2.0], &[1, 2])];
+    for snapshots_only in [false, true] {
+        let mut cache = KvCache::new(CacheOptions {
+            fingerprint: "m".into(),
+            layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
+            state_bytes: 8,
+            snapshots_only,
+            limit: 512 * 8 + 8,
+            kept_limit: 512 * 8,
+        });
+        let prompt = tokens(100);
+        assert_eq!(run(&mut cache, 1, &prompt), 0);
+        assert_eq!(cache.state(1, 1).unwrap().map(|state| state.len()), None);
+        cache.set_state(1, 1, 100, state()).unwrap();
+        assert_eq!(cache.state(1, 1).unwrap().map(|state| state.len()), Some(1));
+        assert_eq!(cache.arrays(1).count(), 3);
+        assert!(cache.state(2, 1).is_err());
+        cache.seal(1, &prompt);
+        // Its promise counts the state: beside it there is room for 256 tokens
+        // alone, but not for their state.
+        assert!(matches!(
+            admit(&mut cache, 2, &tokens(256)),
+            Err(CacheError::Full { needed, .. }) if needed == 256 * 8 + 8
+        ));
+        cache.release(1, Some(&prompt));
+        assert_eq!(cache.counters().kept_bytes, 0);
+        assert_eq!(admit(&mut cache, 3, &prompt).unwrap(), 0);
+        cache.release(3, None);
+    }
+}

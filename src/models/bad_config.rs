@@ -279,6 +279,21 @@ fn quantisation_settings_are_read_strictly() {
 }
 
 #[test]
+fn what_makers_say_of_mxfp4_is_understood() {
+    let mut folder = TestFolder::new();
+    folder.config["quantization_config"] =
+        json!({"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]});
+    folder.write();
+    let facts = inspect(folder.path()).unwrap();
+    assert_eq!(
+        (facts.quantisation.as_str(), facts.problem),
+        ("mxfp4", None)
+    );
+    // Its modules may be plain all the same.
+    super::load(folder.path(), &Default::default(), &mut |_| {}).unwrap();
+}
+
+#[test]
 fn inspection_reports_facts_and_problems() {
     let mut folder = TestFolder::new();
     folder.write();

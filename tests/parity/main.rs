@@ -42,6 +42,7 @@ families! {
     granite,
     granitemoehybrid,
     lfm2,
+    lfm2_moe,
     llama,
     llama4,
     mamba2,

@@ -61,7 +61,7 @@ fn unstack(name: &str, tensor: &Tensor, result: &mut Tensors) {
             bytes: bytes.to_vec(),
         };
         let mut name = name.replace(".switch_mlp.", &format!(".experts.{expert}."));
-        if name.contains(".block_sparse_moe.") {
+        if name.contains(".block_sparse_moe.") || name.contains(".feed_forward.") {
             for (converted, published) in
                 [("gate_proj", "w1"), ("up_proj", "w3"), ("down_proj", "w2")]
             {

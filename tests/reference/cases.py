@@ -240,6 +240,30 @@ FEWER = {
             "two tokens": {"conv_L_cache": 2, "num_attention_heads": 8},
         },
     },
+    "lfm2_moe": {
+        "base": {
+            "num_hidden_layers": 3,
+            "norm_eps": 1e-5,
+            "conv_bias": False,
+            "conv_L_cache": 3,
+            "moe_intermediate_size": 64,
+            "num_experts": 6,
+            "num_experts_per_tok": 2,
+            "norm_topk_prob": True,
+            "use_expert_bias": True,
+            "num_dense_layers": 1,
+            "layer_types": ["conv", "full_attention", "conv"],
+        },
+        "cases": {
+            "all experts, no correction": {
+                "use_expert_bias": False,
+                "norm_topk_prob": False,
+                "num_experts_per_tok": 3,
+                "routed_scaling_factor": 1.5,
+                "num_dense_layers": 0,
+            },
+        },
+    },
     "minicpm3": {
         "base": LATENT
         | {

@@ -19,7 +19,11 @@ const NAMES: Names = Names {
 };
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
-    let inner = intermediate(config)?;
+    with_mlp(config, intermediate(config)?)
+}
+
+/// With dense MLPs of a width.
+pub fn with_mlp(config: &Config, inner: usize) -> Result<ModelSpec, ModelError> {
     let keys = common::Keys {
         norm_eps: "norm_eps",
         intermediate: Some(inner),

@@ -12,6 +12,7 @@ mod gpt_oss;
 mod granite;
 mod granitemoehybrid;
 mod lfm2;
+mod lfm2_moe;
 mod llama;
 mod llama4;
 mod mamba2;
@@ -48,6 +49,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("granitemoehybrid", granitemoehybrid::spec),
     ("kimi_k2", deepseek_v3::spec),
     ("lfm2", lfm2::spec),
+    ("lfm2_moe", lfm2_moe::spec),
     ("llama", llama::spec),
     ("llama4", llama4::spec),
     ("mamba2", mamba2::spec),

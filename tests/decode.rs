@@ -12,6 +12,9 @@ use maquette::{
 use mlx_rs::{Array, Dtype, ops};
 use serde_json::{Value, json};
 
+#[path = "support/kinds.rs"]
+mod kinds;
+
 const VOCABULARY: u32 = 96;
 
 /// A model of two layers with random weights.
@@ -370,49 +373,8 @@ fn half_precision() {
 /// step beside one another, single rows and chunks.
 #[test]
 fn every_kind_of_layer() {
-    let experts = json!({
-        "num_experts": 6, "num_local_experts": 6, "n_routed_experts": 6,
-        "num_experts_per_tok": 2, "moe_intermediate_size": 64,
-    });
-    let states = json!({
-        "mamba_n_heads": 4, "mamba_d_head": 32, "mamba_d_state": 32, "mamba_d_conv": 4,
-        "mamba_n_groups": 2, "num_heads": 4, "head_dim": 32, "state_size": 32, "n_groups": 2,
-        "conv_kernel": 4, "layer_norm_epsilon": 1e-5,
-    });
-    for (family, more) in [
-        ("gpt_oss", json!({"sliding_window": 20})),
-        (
-            "llama4",
-            json!({"num_hidden_layers": 4, "attention_chunk_size": 16, "intermediate_size_mlp": 96,
-                "num_experts_per_tok": 1, "floor_scale": 8}),
-        ),
-        ("gemma2", json!({})),
-        ("phi3", json!({"partial_rotary_factor": 0.5})),
-        ("olmo2", json!({})),
-        (
-            "deepseek_v3",
-            json!({"q_lora_rank": 48, "kv_lora_rank": 64, "qk_nope_head_dim": 32,
-                "qk_rope_head_dim": 16, "v_head_dim": 32}),
-        ),
-        (
-            "lfm2",
-            json!({"conv_L_cache": 3, "norm_eps": 1e-5, "block_multiple_of": 64,
-                "layer_types": ["conv", "full_attention"]}),
-        ),
-        (
-            "qwen3_next",
-            json!({"full_attention_interval": 2, "linear_num_value_heads": 4,
-                "linear_num_key_heads": 2, "linear_key_head_dim": 32,
-                "linear_value_head_dim": 32, "linear_conv_kernel_dim": 4}),
-        ),
-        ("mamba2", states.clone()),
-        ("falcon_h1", states.clone()),
-    ] {
-        let mut all = experts.clone();
-        for (key, value) in more.as_object().expect("an object") {
-            all[key] = value.clone();
-        }
-        let model = model(family, [4, 2, 32], all, None);
+    for (family, more) in kinds::all() {
+        let model = model(family, [4, 2, 32], more, None);
         println!("{family}");
         check(&model, &[70, 7, 130, 1], 6, 2e-4);
     }

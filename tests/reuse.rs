@@ -1,6 +1,9 @@
 //! The guide's answers, computed alone and with all that is kept of earlier
 //! ones: token by token the same.
 
+#[path = "support/kinds.rs"]
+mod kinds;
+
 use std::path::{Path, PathBuf};
 
 use maquette::engine::{
@@ -11,6 +14,7 @@ use maquette::text::{
     TemplateInput,
     conversation::{Message, Role},
 };
+use serde_json::{Value, json};
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -196,5 +200,90 @@ fn salts_keep_prompts_apart() {
     for (salt, finds) in [("two", false), ("", false), ("one", true), ("two", true)] {
         let (tokens, cached) = answer(&engine, salted(salt));
         assert_eq!((tokens, cached > 0), (expected.clone(), finds), "{salt}");
+    }
+}
+
+/// Turn after turn, with branches between them: what every kind of layer has
+/// kept gives the logits that computing it anew gives.
+#[test]
+fn every_kind_of_layer_is_reused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (family, more) in kinds::all() {
+        let path = folder.path().join(format!("{family}.json"));
+        std::fs::write(&path, config(family, &more).to_string()).unwrap();
+        let source = || ModelSource::Random {
+            id: family.into(),
+            config: path.clone(),
+            bits: None,
+        };
+        let options = EngineOptions {
+            prefill_chunk: Some(256),
+            ..EngineOptions::default()
+        };
+        let (engine, alone) = (
+            EngineHandle::start(options.clone()),
+            EngineHandle::start(options),
+        );
+        wait(engine.load(source())).unwrap();
+        let mut history: Vec<u32> = (0..700).map(|i| i * 7 % 90).collect();
+        for turn in 0..3 {
+            let mut branch = history[..history.len() - 60].to_vec();
+            branch.extend([5, 6, 7, 8]);
+            for prompt in [&history, &branch, &history] {
+                wait(alone.load(source())).unwrap();
+                let (wanted, nothing) = scored(&alone, prompt);
+                let (got, cached) = scored(&engine, prompt);
+                assert_eq!(nothing, 0);
+                let close = got.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(
+                    close,
+                    "{family}, turn {turn}, {cached} cached: {got:?}, {wanted:?}"
+                );
+                // The second and third find nearly all of it.
+                let first = turn == 0 && prompt.len() == 700 && cached == 0;
+                assert!(
+                    first || cached + 130 > prompt.len(),
+                    "{family}, turn {turn}: {cached}"
+                );
+            }
+            history.extend((0..70).map(|i| (i * 11 + turn) % 90));
+        }
+    }
+}
+
+fn config(family: &str, more: &Value) -> Value {
+    let mut config = json!({
+        "model_type": family, "hidden_size": 128, "intermediate_size": 192,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 32, "vocab_size": 300, "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": true,
+        "torch_dtype": "float32",
+    });
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
+}
+
+/// Log-probabilities of the likeliest first tokens, in their order, and the
+/// tokens found.
+fn scored(engine: &EngineHandle, prompt: &[u32]) -> (Vec<f32>, usize) {
+    let request = Request {
+        max_tokens: Some(1),
+        logprobs: Some(8),
+        ignore_eos: true,
+        ..greedy(prompt)
+    };
+    let mut stream = engine.submit(request).unwrap();
+    let mut scores = Vec::new();
+    loop {
+        match stream.blocking_next().expect("the stream ended early") {
+            Event::Token(token) => {
+                scores.extend(token.top_logprobs.iter().map(|token| token.logprob));
+            }
+            Event::Finished(finish) => return (scores, finish.usage.cached_tokens),
+            Event::Failed(error) => panic!("{error}"),
+            Event::Queued { .. } | Event::Prefill { .. } => {}
+        }
     }
 }

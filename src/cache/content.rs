@@ -1,4 +1,5 @@
-//! The keys and values of one page, in compact buffers of its own.
+//! What is kept of one page: keys and values in compact buffers of their own,
+//! and what recurrent layers carry on at its end.
 
 use mlx_rs::Array;
 
@@ -16,5 +17,22 @@ impl PageContent {
 
     pub fn arrays(&self) -> impl Iterator<Item = &Array> {
         self.layers.iter().flatten().flatten()
+    }
+}
+
+/// What recurrent layers carry on after some tokens, by layer.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub tokens: usize,
+    pub states: Vec<Option<Vec<Array>>>,
+}
+
+impl Snapshot {
+    pub fn bytes(&self) -> u64 {
+        self.arrays().map(|array| array.nbytes() as u64).sum()
+    }
+
+    pub fn arrays(&self) -> impl Iterator<Item = &Array> {
+        self.states.iter().flatten().flatten()
     }
 }

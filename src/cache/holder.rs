@@ -6,7 +6,7 @@
 //! of it.
 
 use super::{
-    KvCache,
+    KvCache, Snapshot,
     page::{PAGE_TOKENS, PageHash},
     pages::{HolderId, PageId, Place},
     tail::Tail,
@@ -30,6 +30,8 @@ pub(super) struct Holder {
     /// What the hashes of its pages build on.
     pub root: PageHash,
     pub tail: Tail,
+    /// Of recurrent layers, at ends of pages that are not made yet.
+    pub snapshots: Vec<Snapshot>,
     /// Pages of its beginning, in order; all but the last are full. Some may
     /// have been removed since.
     pub path: Vec<PageId>,
@@ -50,6 +52,7 @@ impl Holder {
             id,
             root,
             tail,
+            snapshots: Vec::new(),
             path: Vec::new(),
             tokens: Vec::new(),
             used: 0,
@@ -66,7 +69,8 @@ pub(super) struct Running {
 
 impl Running {
     pub fn bytes(&self) -> u64 {
-        self.holder.tail.bytes().max(self.promised)
+        let snapshots: u64 = self.holder.snapshots.iter().map(Snapshot::bytes).sum();
+        self.holder.tail.bytes().max(self.promised) + snapshots
     }
 }
 
@@ -136,6 +140,20 @@ impl KvCache {
             };
             self.pages.refer(page);
             holder.path.push(page);
+            if self.snapshots_only {
+                self.keep_snapshot(holder, page);
+            }
+        }
+    }
+
+    /// Moves a snapshot at the end of the holder's last page to that page.
+    fn keep_snapshot(&mut self, holder: &mut Holder, page: PageId) {
+        // The disk keeps no states, and what it has is nothing without them.
+        self.pages.mark_saved(page);
+        let end = holder.path.len() * PAGE_TOKENS;
+        let snapshots = &mut holder.snapshots;
+        if let Some(at) = snapshots.iter().position(|it| it.tokens == end) {
+            self.pages.keep_snapshot(page, snapshots.swap_remove(at));
         }
     }
 

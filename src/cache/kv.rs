@@ -16,10 +16,10 @@ use std::{
     rc::Rc,
 };
 
-use mlx_rs::{Array, error::Exception};
+use mlx_rs::{Array, error::Exception, transforms::async_eval};
 
 use super::{
-    CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme,
+    CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme, Snapshot,
     counters::PrefixCounters,
     disk::ModelDisk,
     holder::{Holder, Rest, Running},
@@ -49,8 +49,8 @@ pub struct CacheOptions {
     pub layers: Vec<KvLayer>,
     /// What a sequence carries on besides, however long it is.
     pub state_bytes: u64,
-    /// Nothing that a sequence leaves behind can be cut back to a common
-    /// beginning: nothing is kept or looked for.
+    /// Some layers are recurrent: others begin where there is a snapshot of
+    /// them, and nowhere else.
     pub snapshots_only: bool,
     /// Bytes of running and ended sequences and pages together.
     pub limit: u64,
@@ -79,6 +79,12 @@ const WORTHLESS: usize = 16;
 /// Ended sequences that are kept whole: the turns of as many chats go on
 /// without a copy, at the price of their tails' unused room.
 pub(super) const HOT: usize = 4;
+/// Snapshots of a prompt that is being computed: when there are so many, every
+/// second goes.
+const MOST_SNAPSHOTS: usize = 16;
+/// Of snapshots that are closer together the latest stays: those of an answer
+/// come with every page.
+const SNAPSHOT_DISTANCE: usize = 4 * PAGE_TOKENS;
 
 #[derive(Debug)]
 pub struct KvCache {
@@ -90,7 +96,7 @@ pub struct KvCache {
     fingerprint: String,
     layers: Vec<KvLayer>,
     state_bytes: u64,
-    snapshots_only: bool,
+    pub(super) snapshots_only: bool,
     pub(super) plain: Rc<Scheme>,
     /// Those of other modes, as far as they were asked for.
     schemes: Vec<(KvMode, Rc<Scheme>)>,
@@ -166,14 +172,19 @@ impl KvCache {
         let scheme = self.scheme(policy.mode)?;
         let promised = scheme.bytes_for(expected) + self.state_bytes;
         self.check_room(promised)?;
-        let wanted = match self.snapshots_only {
-            true => &[],
-            false => &prompt[..prompt.len().saturating_sub(1)],
-        };
+        let wanted = &prompt[..prompt.len().saturating_sub(1)];
         let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
         let mut walk = self.pages.walk(root, wanted);
-        walk.forget_shorter_than(LEAST_COMMON);
-        let on_disk = self.read_on(&mut walk, wanted, promised, scheme.page_bytes());
+        let on_disk = match self.snapshots_only {
+            true => {
+                walk.back_to_snapshot(&self.pages);
+                0
+            }
+            false => {
+                walk.forget_shorter_than(LEAST_COMMON);
+                self.read_on(&mut walk, wanted, promised, scheme.page_bytes())
+            }
+        };
         let holder = match self.continued(root, wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected)?,
             None => self.gather(&walk, promised, expected, scheme)?,
@@ -213,7 +224,14 @@ impl KvCache {
         best.map(|(at, holder)| (at, common(holder)))
             .filter(|(at, common)| {
                 let waste = self.hot[*at].tokens.len() - common;
-                *common >= LEAST_COMMON.max(in_pages) && waste <= TAKE_OVER_WASTE
+                // States stand for all of their tokens.
+                let states = || {
+                    let states = self.hot[*at].tail.snapshot();
+                    states.is_some_and(|states| states.tokens == *common)
+                };
+                *common >= LEAST_COMMON.max(in_pages)
+                    && waste <= TAKE_OVER_WASTE
+                    && (!self.snapshots_only || states())
             })
             .max_by_key(|(at, common)| (*common, *at))
     }
@@ -275,6 +293,10 @@ impl KvCache {
                     .iter()
                     .for_each(|(p, _)| self.pages.release(*p));
                 holder.tail = tail;
+                let last = walk.path.last().and_then(|page| self.pages.get(*page));
+                if let Some(snapshot) = last.and_then(|page| page.snapshot.as_ref()) {
+                    holder.tail.restore(snapshot);
+                }
                 holder.path = walk.path.clone();
                 Ok(holder)
             }
@@ -314,13 +336,10 @@ impl KvCache {
     /// Makes pages of the first tokens of a running sequence, all of which it
     /// has computed: other prompts may begin with them from now on.
     pub fn seal(&mut self, sequence: usize, tokens: &[u32]) {
-        let running = self.running.get(&sequence);
-        if running.is_none_or(|running| !self.leaves_pages(&running.holder)) {
-            return;
-        }
         if let Some(mut running) = self.running.remove(&sequence) {
             let length = running.holder.tail.length().min(tokens.len());
-            self.register(&mut running.holder, &tokens[..length]);
+            let sealed = self.sealable(&running.holder, length);
+            self.register(&mut running.holder, &tokens[..sealed]);
             self.running.insert(sequence, running);
         }
     }
@@ -370,20 +389,49 @@ impl KvCache {
         self.tail_of(sequence)?.truncate(length)
     }
 
+    /// Keeps what recurrent layers carry on of a running sequence, if it is at
+    /// the end of a page: pages are found by others up to there.
+    ///
+    /// # Errors
+    /// When MLX refuses to compute it.
+    pub fn snapshot(&mut self, sequence: usize) -> Result<(), Exception> {
+        let running = self.running.get_mut(&sequence);
+        let Some(Running { holder, .. }) = running.filter(|_| self.snapshots_only) else {
+            return Ok(());
+        };
+        let whole = |snapshot: &Snapshot| snapshot.tokens.is_multiple_of(PAGE_TOKENS);
+        let Some(snapshot) = holder.tail.snapshot().filter(whole) else {
+            return Ok(());
+        };
+        async_eval(snapshot.arrays())?;
+        let snapshots = &mut holder.snapshots;
+        snapshots.retain(|before| before.tokens + SNAPSHOT_DISTANCE <= snapshot.tokens);
+        if snapshots.len() >= MOST_SNAPSHOTS {
+            let mut at = 0..;
+            snapshots.retain(|_| at.next().is_some_and(|at: usize| at % 2 == 1));
+        }
+        snapshots.push(snapshot);
+        Ok(())
+    }
+
     /// Ends a running sequence. With `tokens`, those whose keys and values it
     /// has, it is kept for later prompts as far as the limit allows.
     pub fn release(&mut self, sequence: usize, tokens: Option<&[u32]>) {
         let Some(Running { mut holder, .. }) = self.running.remove(&sequence) else {
             return;
         };
-        let tokens = tokens.filter(|_| self.leaves_pages(&holder));
         let length = tokens.map_or(0, |tokens| tokens.len().min(holder.tail.length()));
         let tokens = tokens.map_or(&[][..], |tokens| &tokens[..length]);
-        self.register(&mut holder, tokens);
+        let sealed = self.sealable(&holder, length);
+        self.register(&mut holder, &tokens[..sealed]);
+        holder.snapshots.clear();
         for page in &holder.path {
             self.pages.release(*page);
         }
-        if length == 0 {
+        let states = holder.tail.snapshot();
+        let goes_on = states.is_some_and(|states| states.tokens == length);
+        let usable = !self.snapshots_only || sealed > 0 || goes_on;
+        if length == 0 || !usable {
             self.vacate(&mut holder, 0, Rest::Removed);
             return;
         }
@@ -401,10 +449,16 @@ impl KvCache {
         self.make_room(self.limit, &[]);
     }
 
-    /// Whether others may begin with what a sequence has computed: states
-    /// stand for all of it at once.
-    fn leaves_pages(&self, holder: &Holder) -> bool {
-        !self.snapshots_only && !holder.tail.has_states()
+    /// How many of the first `length` tokens of a sequence others may begin
+    /// with: with recurrent layers those before a snapshot.
+    fn sealable(&self, holder: &Holder, length: usize) -> usize {
+        if !self.snapshots_only {
+            return length;
+        }
+        let sealed = holder.path.len() * PAGE_TOKENS;
+        let snapshots = holder.snapshots.iter().map(|snapshot| snapshot.tokens);
+        let ends = snapshots.chain([sealed]).filter(|end| *end <= length);
+        ends.max().unwrap_or(0)
     }
 
     /// Forgets everything but the running sequences' own tails.
@@ -412,6 +466,7 @@ impl KvCache {
         self.hot.clear();
         self.pages.clear();
         for running in self.running.values_mut() {
+            running.holder.snapshots.clear();
             running.holder.path.clear();
         }
     }

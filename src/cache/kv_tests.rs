@@ -213,36 +213,106 @@ fn proposals_are_forgotten_and_pages_are_not_cut() {
     assert!(cache.truncate(77, 0).is_err());
 }
 
-/// What a recurrent layer carries on stands for all tokens at once.
-#[test]
-fn a_sequence_with_states_leaves_nothing_behind() {
-    let state = || vec![Array::from_slice(&[1.0f32, 2.0], &[1, 2])];
-    for snapshots_only in [false, true] {
-        let mut cache = KvCache::new(CacheOptions {
-            fingerprint: "m".into(),
-            layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
-            state_bytes: 8,
-            snapshots_only,
-            limit: 512 * 8 + 8,
-            kept_limit: 512 * 8,
-        });
-        let prompt = tokens(100);
-        assert_eq!(run(&mut cache, 1, &prompt), 0);
-        assert_eq!(cache.state(1, 1).unwrap().map(|state| state.len()), None);
-        cache.set_state(1, 1, 100, state()).unwrap();
-        assert_eq!(cache.state(1, 1).unwrap().map(|state| state.len()), Some(1));
-        assert_eq!(cache.arrays(1).count(), 3);
-        assert!(cache.state(2, 1).is_err());
-        cache.seal(1, &prompt);
-        // Its promise counts the state: beside it there is room for 256 tokens
-        // alone, but not for their state.
-        assert!(matches!(
-            admit(&mut cache, 2, &tokens(256)),
-            Err(CacheError::Full { needed, .. }) if needed == 256 * 8 + 8
-        ));
-        cache.release(1, Some(&prompt));
-        assert_eq!(cache.counters().kept_bytes, 0);
-        assert_eq!(admit(&mut cache, 3, &prompt).unwrap(), 0);
-        cache.release(3, None);
+/// A cache of a model with an attention layer and a recurrent one, whose state
+/// are two numbers.
+fn recurrent(limit: u64) -> KvCache {
+    KvCache::new(CacheOptions {
+        fingerprint: "m".into(),
+        layers: vec![KvLayer::new(1, 1, Dtype::Float32)],
+        state_bytes: 8,
+        snapshots_only: true,
+        limit,
+        kept_limit: limit,
+    })
+}
+
+/// Computes `tokens` after `before`; the state is their number and sum.
+fn carry_on(cache: &mut KvCache, sequence: usize, before: &[u32], tokens: &[u32]) {
+    let state = cache.state(sequence, 1).unwrap();
+    let state: Vec<f32> = state.map_or(vec![0.0; 2], |s| s[0].to_vec_exact().unwrap());
+    let sum = |tokens: &[u32]| tokens.iter().sum::<u32>() as f32;
+    assert_eq!(state, [before.len() as f32, sum(before)], "another state");
+    let all = [before, tokens].concat();
+    assert_eq!(compute(cache, sequence, tokens), all);
+    let state = Array::from_slice(&[all.len() as f32, sum(&all)], &[2]);
+    cache
+        .set_state(sequence, 1, tokens.len(), vec![state])
+        .unwrap();
+    cache.snapshot(sequence).unwrap();
+}
+
+/// A life of a prompt that is computed up to each of `ends`; tokens found.
+fn live_by(cache: &mut KvCache, prompt: &[u32], ends: &[usize]) -> usize {
+    let cached = admit(cache, 1, prompt).unwrap();
+    let mut computed = cached;
+    for end in ends.iter().filter(|end| **end > cached) {
+        carry_on(cache, 1, &prompt[..computed], &prompt[computed..*end]);
+        computed = *end;
     }
+    cache.seal(1, prompt);
+    cache.release(1, Some(prompt));
+    cached
+}
+
+#[test]
+fn snapshots_are_where_others_begin() {
+    let mut cache = recurrent(1 << 20);
+    let prompt = tokens(1500);
+    assert_eq!(live_by(&mut cache, &prompt, &[512, 1024, 1472, 1500]), 0);
+    // The whole of it goes on in place; its pages come closely now.
+    let longer = tokens(1700);
+    assert_eq!(
+        live_by(&mut cache, &longer, &[1536, 1600, 1664, 1700]),
+        1500
+    );
+    // Others begin at the deepest snapshot before they differ.
+    for (same, found) in [
+        (1699, 1664),
+        (1600, 1472),
+        (1400, 1024),
+        (600, 512),
+        (511, 0),
+    ] {
+        let mut branch = tokens(same);
+        branch.extend([7777, 7778]);
+        let end = branch.len();
+        assert_eq!(live_by(&mut cache, &branch, &[end]), found, "{same}");
+    }
+    assert!(cache.counters().kept_bytes > 0);
+    cache.clear();
+    assert_eq!(cache.counters().kept_bytes, 0);
+    assert_eq!(live_by(&mut cache, &prompt, &[1500]), 0);
+}
+
+#[test]
+fn a_state_that_went_on_is_not_gone_back_to() {
+    let mut cache = recurrent(1 << 20);
+    let all = tokens(200);
+    admit(&mut cache, 1, &all).unwrap();
+    carry_on(&mut cache, 1, &[], &all[..128]);
+    carry_on(&mut cache, 1, &all[..128], &all[128..]);
+    // Its last tokens do not count: they were computed ahead.
+    cache.release(1, Some(&all[..198]));
+    assert_eq!(live_by(&mut cache, &all, &[200]), 128);
+}
+
+#[test]
+fn states_count_as_memory_and_without_snapshots_leave_nothing() {
+    let mut cache = recurrent(512 * 8 + 8);
+    let prompt = tokens(100);
+    admit(&mut cache, 1, &prompt).unwrap();
+    carry_on(&mut cache, 1, &[], &prompt);
+    assert_eq!(cache.arrays(1).count(), 3);
+    assert!(cache.state(2, 1).is_err());
+    cache.seal(1, &prompt);
+    // Its promise counts the state: beside it there is room for 256 tokens
+    // alone, but not for their state.
+    assert!(matches!(
+        admit(&mut cache, 2, &tokens(256)),
+        Err(CacheError::Full { needed, .. }) if needed == 256 * 8 + 8
+    ));
+    cache.release(1, Some(&prompt[..99]));
+    assert_eq!(cache.counters().kept_bytes, 0);
+    assert_eq!(admit(&mut cache, 3, &prompt).unwrap(), 0);
+    cache.release(3, None);
 }

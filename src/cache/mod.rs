@@ -25,7 +25,7 @@ mod kv_tests;
 #[cfg(test)]
 mod model_tests;
 
-pub use content::PageContent;
+pub use content::{PageContent, Snapshot};
 pub use counters::{CacheCounters, PrefixCounters};
 pub use kv::{CacheError, CacheOptions, KvCache, KvPolicy};
 pub use mode::{KvMode, UnknownMode};

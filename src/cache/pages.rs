@@ -14,7 +14,7 @@ mod walk;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{
-    content::PageContent,
+    content::{PageContent, Snapshot},
     page::{PAGE_TOKENS, PageHash},
 };
 
@@ -47,6 +47,8 @@ pub struct Page {
     pub references: usize,
     /// Whether the disk has it, or is to get it.
     pub saved: bool,
+    /// Of recurrent layers, at its end.
+    pub snapshot: Option<Snapshot>,
     children: Vec<PageId>,
     used: u64,
     bytes: u64,
@@ -160,6 +162,7 @@ impl PageStore {
             place: Place::In(HolderId(0)),
             references: 0,
             saved: tokens.len() < PAGE_TOKENS,
+            snapshot: None,
             children: Vec::new(),
             used: self.tick(),
             bytes: 0,
@@ -209,6 +212,17 @@ impl PageStore {
         self.change(id, |page| {
             page.references = page.references.saturating_sub(1);
         });
+    }
+
+    /// Keeps what recurrent layers carry on at the end of a page.
+    pub fn keep_snapshot(&mut self, id: PageId, snapshot: Snapshot) {
+        let Some(page) = self.pages.get_mut(&id) else {
+            return;
+        };
+        if page.snapshot.is_none() {
+            self.bytes += snapshot.bytes();
+            page.snapshot = Some(snapshot);
+        }
     }
 
     pub fn mark_saved(&mut self, id: PageId) {
@@ -262,7 +276,8 @@ impl PageStore {
                 self.evictable.remove(&(page.used, id));
                 self.by_hash.remove(&page.hash);
                 self.owned -= usize::from(matches!(page.place, Place::Own(_)));
-                self.bytes -= page.bytes;
+                let snapshot = page.snapshot.as_ref().map_or(0, Snapshot::bytes);
+                self.bytes -= page.bytes + snapshot;
                 doomed.extend(page.children);
             }
         }

@@ -9,8 +9,9 @@ use super::{
     pages::{HolderId, PageId, Place, Walk, WalkEnd},
 };
 
-/// Bytes of pages that are handed to the disk's writer at once.
-const AT_ONCE: u64 = 32 << 20;
+/// Bytes of pages that are handed to the disk's writer at once: a request that
+/// comes meanwhile waits for them.
+const AT_ONCE: u64 = 8 << 20;
 
 /// What is left to hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -269,6 +269,7 @@ impl<L: Loader> Engine<L> {
     fn launch(&mut self) -> Result<Option<Flight>, (Vec<RequestId>, StepError)> {
         let ready = self.candidates();
         let mut shares = self.scheduler.plan(&ready);
+        self.end_at_pages(&mut shares);
         self.make_room(&mut shares);
         if shares.is_empty() {
             return Ok(None);
@@ -298,6 +299,9 @@ impl<L: Loader> Engine<L> {
             // What follows proposals is known when they are read.
             sequence.lazy = part.sampled.filter(|_| part.proposals == 0);
             sequence.stepped = self.scheduler.step();
+            if let Err(error) = self.kv.snapshot(sequence.slot()) {
+                tracing::warn!(%error, "a snapshot could not be taken");
+            }
         }
         self.steps += 1;
         self.measures.step(shares.len());

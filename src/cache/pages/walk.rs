@@ -44,6 +44,19 @@ impl Walk {
         }
     }
 
+    /// Goes back to the last page with a snapshot.
+    pub fn back_to_snapshot(&mut self, pages: &PageStore) {
+        self.partial = None;
+        let has_snapshot =
+            |page: &PageId| pages.get(*page).is_some_and(|page| page.snapshot.is_some());
+        let kept = self.path.iter().rposition(has_snapshot);
+        let kept = kept.map_or(0, |last| last + 1);
+        if kept < self.path.len() {
+            self.end = WalkEnd::NoPage;
+        }
+        self.path.truncate(kept);
+    }
+
     pub fn tokens(&self) -> usize {
         self.path.len() * PAGE_TOKENS + self.partial.map_or(0, |(_, tokens)| tokens)
     }

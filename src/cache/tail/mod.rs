@@ -17,7 +17,11 @@ use self::{
     layer::Layer,
     run::{Run, Slice, form},
 };
-use super::{Past, content::PageContent, scheme::Scheme};
+use super::{
+    Past,
+    content::{PageContent, Snapshot},
+    scheme::Scheme,
+};
 
 /// Bytes of pages that are copied at once: few waits, little memory twice.
 const AT_ONCE: usize = 64 << 20;
@@ -73,8 +77,8 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct Tail {
     layers: Vec<Option<Layer>>,
-    /// Of the recurrent layers. They stand for all tokens at once: a tail with
-    /// states cannot be cut short.
+    /// Of the recurrent layers. They stand for all tokens at once: a tail that
+    /// is cut short loses them.
     states: Vec<Option<State>>,
     /// Capacity to begin with, so that a long prompt does not grow in steps.
     reserve: usize,
@@ -105,6 +109,32 @@ impl Tail {
     /// Whether any layer carries on a state.
     pub fn has_states(&self) -> bool {
         self.states.iter().any(Option::is_some)
+    }
+
+    /// All states, if they and the layers have taken in the same tokens.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let tokens = self.length();
+        let mut states = self.states.iter().flatten();
+        let same = self.has_states() && states.all(|state| state.tokens == tokens);
+        same.then(|| Snapshot {
+            tokens,
+            states: self
+                .states
+                .iter()
+                .map(|state| state.as_ref().map(|state| state.arrays.clone()))
+                .collect(),
+        })
+    }
+
+    /// Goes on from a snapshot of as many tokens as the layers have.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        let tokens = snapshot.tokens;
+        let state = |arrays: &Vec<Array>| State {
+            arrays: arrays.clone(),
+            tokens,
+        };
+        let states = snapshot.states.iter();
+        self.states = states.map(|arrays| arrays.as_ref().map(state)).collect();
     }
 
     /// What a recurrent layer carries on.
@@ -140,6 +170,14 @@ impl Tail {
     /// # Errors
     /// When packed tokens cannot be unpacked.
     pub fn truncate(&mut self, length: usize) -> Result<(), Exception> {
+        if self
+            .states
+            .iter()
+            .flatten()
+            .any(|state| state.tokens > length)
+        {
+            self.states.clear();
+        }
         for (at, layer) in self.layers.iter_mut().enumerate() {
             if let Some(layer) = layer {
                 layer.truncate(length, self.scheme.layer(at), self.reserve)?;
@@ -249,7 +287,8 @@ impl Tail {
             reserve,
             scheme,
         };
-        if gathered.length() != length {
+        // Models that are recurrent throughout have nothing of each token.
+        if count > 0 && gathered.length() != length {
             return Err(Exception::custom("the pages are not of one model"));
         }
         mlx_rs::transforms::eval(gathered.arrays())?;

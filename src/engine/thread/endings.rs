@@ -1,8 +1,9 @@
 //! How sequences leave: ended, failed, or back to the queue for want of memory.
 
 use super::Engine;
-use crate::engine::{
-    model::Loader, scheduler::Share, sequence::Sequence, step::StepError, types::*,
+use crate::{
+    cache::PAGE_TOKENS,
+    engine::{model::Loader, scheduler::Share, sequence::Sequence, step::StepError, types::*},
 };
 
 impl<L: Loader> Engine<L> {
@@ -80,6 +81,22 @@ impl<L: Loader> Engine<L> {
         self.kv.clear();
     }
 
+    /// Prompts of models with recurrent layers are read up to ends of pages, the
+    /// last one before the prompt's end among them: snapshots are taken there.
+    pub(super) fn end_at_pages(&self, shares: &mut [Share]) {
+        let resident = self.resident.as_ref();
+        if self.options.deterministic || resident.is_none_or(|it| it.decoder.can_forget()) {
+            return;
+        }
+        for share in shares {
+            let sequence = &self.running[share.index];
+            let rows = rows_to_page_end(sequence.computed, share.rows, sequence.tokens.len());
+            if rows < share.rows {
+                (share.rows, share.samples) = (rows, false);
+            }
+        }
+    }
+
     /// Sees to it that the keys and values of a step have room. A sequence
     /// that finds none waits until others have ended.
     pub(super) fn make_room(&mut self, shares: &mut Vec<Share>) {
@@ -122,6 +139,41 @@ impl<L: Loader> Engine<L> {
             // Indices have moved: the next turn plans anew.
             shares.clear();
             self.again = true;
+        }
+    }
+}
+
+/// How many of `rows` rows after the first `computed` of `tokens` tokens lead to
+/// the end of a page; all of them if none of the pages left ends among them.
+fn rows_to_page_end(computed: usize, rows: usize, tokens: usize) -> usize {
+    // The last token is left, for its logits.
+    let last = tokens.saturating_sub(1).min(computed + rows);
+    let end = last / PAGE_TOKENS * PAGE_TOKENS;
+    match end > computed {
+        true => end - computed,
+        false => rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_are_read_to_the_ends_of_pages() {
+        for ((computed, rows, tokens), expected) in [
+            ((0, 512, 1000), 512),
+            ((512, 488, 1000), 448),
+            ((960, 40, 1000), 40),
+            ((0, 100, 1000), 64),
+            ((30, 20, 1000), 20),
+            ((30, 40, 1000), 34),
+            ((0, 128, 128), 64),
+            ((64, 64, 128), 64),
+            ((200, 1, 201), 1),
+            ((191, 1, 192), 1),
+        ] {
+            assert_eq!(rows_to_page_end(computed, rows, tokens), expected);
         }
     }
 }

@@ -146,17 +146,6 @@ impl KvCache {
         }
     }
 
-    /// Moves a snapshot at the end of the holder's last page to that page.
-    fn keep_snapshot(&mut self, holder: &mut Holder, page: PageId) {
-        // The disk keeps no states, and what it has is nothing without them.
-        self.pages.mark_saved(page);
-        let end = holder.path.len() * PAGE_TOKENS;
-        let snapshots = &mut holder.snapshots;
-        if let Some(at) = snapshots.iter().position(|it| it.tokens == end) {
-            self.pages.keep_snapshot(page, snapshots.swap_remove(at));
-        }
-    }
-
     /// Sees to it that no page from the place `from` of its path on lies in
     /// this holder, which is not among the others any more. Pages that another
     /// holder has too move there; `rest` says what becomes of the others.

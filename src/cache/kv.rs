@@ -16,16 +16,16 @@ use std::{
     rc::Rc,
 };
 
-use mlx_rs::{Array, error::Exception, transforms::async_eval};
+use mlx_rs::{Array, error::Exception};
 
 use super::{
-    CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme, Snapshot,
+    CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme,
     counters::PrefixCounters,
     disk::ModelDisk,
     holder::{Holder, Rest, Running},
     page::{PAGE_TOKENS, pages},
-    pages::{HolderId, PageStore, Place, Walk},
-    tail::{Piece, RowForm, Tail},
+    pages::PageStore,
+    tail::{RowForm, Tail},
 };
 
 /// Why a sequence cannot be taken in.
@@ -67,25 +67,12 @@ pub struct KvPolicy {
     pub salt: String,
 }
 
-/// An ended sequence goes on in place if at most this many of its tokens are
-/// written over by it; otherwise what agrees is gathered.
-const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
 /// Prompts of one model begin alike for a few tokens, whatever they say: so few
 /// are computed again sooner than they are gathered, and count as nothing found.
 pub(super) const LEAST_COMMON: usize = 16;
-/// So few tokens that are written over are not copied before: templates write
-/// the end of a prompt in another way when a turn has followed.
-const WORTHLESS: usize = 16;
 /// Ended sequences that are kept whole: the turns of as many chats go on
 /// without a copy, at the price of their tails' unused room.
 pub(super) const HOT: usize = 4;
-/// Snapshots of a prompt that is being computed: when there are so many, every
-/// second goes.
-const MOST_SNAPSHOTS: usize = 16;
-/// Of snapshots that are closer together the latest stays: those of an answer
-/// come with every page.
-const SNAPSHOT_DISTANCE: usize = 4 * PAGE_TOKENS;
-
 #[derive(Debug)]
 pub struct KvCache {
     pub(super) running: HashMap<usize, Running>,
@@ -102,7 +89,7 @@ pub struct KvCache {
     schemes: Vec<(KvMode, Rc<Scheme>)>,
     pub(super) limit: u64,
     pub(super) kept_limit: u64,
-    holders: u64,
+    pub(super) holders: u64,
     pub(super) evicted: u64,
     prefix: PrefixCounters,
 }
@@ -208,131 +195,6 @@ impl KvCache {
         Ok(())
     }
 
-    /// The ended sequence that `wanted` goes on from, if none of the pages is
-    /// worth more, and the tokens in common.
-    fn continued(&self, root: PageHash, wanted: &[u32], in_pages: usize) -> Option<(usize, usize)> {
-        let common = |holder: &Holder| {
-            let own = if holder.root == root {
-                &holder.tokens[..]
-            } else {
-                &[]
-            };
-            let pairs = own.iter().zip(wanted);
-            pairs.take_while(|(a, b)| a == b).count()
-        };
-        let best = self.hot.iter().enumerate();
-        best.map(|(at, holder)| (at, common(holder)))
-            .filter(|(at, common)| {
-                let waste = self.hot[*at].tokens.len() - common;
-                // States stand for all of their tokens.
-                let states = || {
-                    let states = self.hot[*at].tail.snapshot();
-                    states.is_some_and(|states| states.tokens == *common)
-                };
-                *common >= LEAST_COMMON.max(in_pages)
-                    && waste <= TAKE_OVER_WASTE
-                    && (!self.snapshots_only || states())
-            })
-            .max_by_key(|(at, common)| (*common, *at))
-    }
-
-    /// Lets an ended sequence go on after its first `common` tokens.
-    ///
-    /// # Errors
-    /// When packed tokens cannot be unpacked; what was kept is lost then.
-    fn take_over(
-        &mut self,
-        at: usize,
-        common: usize,
-        expected: usize,
-    ) -> Result<Holder, Exception> {
-        let mut holder = self.hot.remove(at).unwrap_or_default();
-        let whole = common == holder.tokens.len();
-        let kept = if whole {
-            holder.path.len()
-        } else {
-            common / PAGE_TOKENS
-        };
-        let little = holder.tokens.len() - common <= WORTHLESS;
-        let rest = if little { Rest::Removed } else { Rest::Copied };
-        self.vacate(&mut holder, kept, rest);
-        holder.tokens = Vec::new();
-        holder.tail.truncate(common)?;
-        holder.tail.reserve(expected);
-        // Its last page may have become the beginning of another.
-        holder.path.retain(|page| self.pages.contains(*page));
-        for page in &holder.path {
-            self.pages.refer(*page);
-        }
-        Ok(holder)
-    }
-
-    /// A tail of the pages that were found, or an empty one.
-    fn gather(
-        &mut self,
-        walk: &Walk,
-        promised: u64,
-        expected: usize,
-        scheme: Rc<Scheme>,
-    ) -> Result<Holder, CacheError> {
-        self.holders += 1;
-        let empty = Tail::new(expected, Rc::clone(&scheme));
-        let mut holder = Holder::new(HolderId(self.holders), walk.root, empty);
-        if walk.tokens() == 0 {
-            return Ok(holder);
-        }
-        let sources = walk.sources();
-        sources.iter().for_each(|page| self.pages.refer(*page));
-        let kept: Vec<HolderId> = sources.iter().filter_map(|p| self.place_of(*p)).collect();
-        self.make_room(self.limit.saturating_sub(promised), &kept);
-        let pieces = self.pieces(walk);
-        let gathered = pieces.map(|pieces| Tail::gather(&pieces, expected, scheme));
-        match gathered {
-            Some(Ok(tail)) => {
-                walk.partial
-                    .iter()
-                    .for_each(|(p, _)| self.pages.release(*p));
-                holder.tail = tail;
-                let last = walk.path.last().and_then(|page| self.pages.get(*page));
-                if let Some(snapshot) = last.and_then(|page| page.snapshot.as_ref()) {
-                    holder.tail.restore(snapshot);
-                }
-                holder.path = walk.path.clone();
-                Ok(holder)
-            }
-            Some(Err(error)) => {
-                sources.iter().for_each(|page| self.pages.release(*page));
-                Err(error.into())
-            }
-            None => {
-                sources.iter().for_each(|page| self.pages.release(*page));
-                Ok(holder)
-            }
-        }
-    }
-
-    /// The pages of a walk, those that lie in one tail in one piece. `None` if
-    /// one is not where it should be.
-    fn pieces(&self, walk: &Walk) -> Option<Vec<Piece<'_>>> {
-        let full = walk.path.iter().map(|page| (*page, PAGE_TOKENS));
-        let mut pieces: Vec<Piece> = Vec::new();
-        for (at, (page, count)) in full.chain(walk.partial).enumerate() {
-            let start = at * PAGE_TOKENS;
-            match &self.pages.get(page)?.place {
-                Place::Own(content) => pieces.push(Piece::Page(content, count)),
-                Place::In(id) => match (self.tail(*id)?, pieces.last_mut()) {
-                    (tail, Some(Piece::Tail(last, range)))
-                        if std::ptr::eq(*last, tail) && range.end == start =>
-                    {
-                        range.end += count;
-                    }
-                    (tail, _) => pieces.push(Piece::Tail(tail, start..start + count)),
-                },
-            }
-        }
-        Some(pieces)
-    }
-
     /// Makes pages of the first tokens of a running sequence, all of which it
     /// has computed: other prompts may begin with them from now on.
     pub fn seal(&mut self, sequence: usize, tokens: &[u32]) {
@@ -389,31 +251,6 @@ impl KvCache {
         self.tail_of(sequence)?.truncate(length)
     }
 
-    /// Keeps what recurrent layers carry on of a running sequence, if it is at
-    /// the end of a page: pages are found by others up to there.
-    ///
-    /// # Errors
-    /// When MLX refuses to compute it.
-    pub fn snapshot(&mut self, sequence: usize) -> Result<(), Exception> {
-        let running = self.running.get_mut(&sequence);
-        let Some(Running { holder, .. }) = running.filter(|_| self.snapshots_only) else {
-            return Ok(());
-        };
-        let whole = |snapshot: &Snapshot| snapshot.tokens.is_multiple_of(PAGE_TOKENS);
-        let Some(snapshot) = holder.tail.snapshot().filter(whole) else {
-            return Ok(());
-        };
-        async_eval(snapshot.arrays())?;
-        let snapshots = &mut holder.snapshots;
-        snapshots.retain(|before| before.tokens + SNAPSHOT_DISTANCE <= snapshot.tokens);
-        if snapshots.len() >= MOST_SNAPSHOTS {
-            let mut at = 0..;
-            snapshots.retain(|_| at.next().is_some_and(|at: usize| at % 2 == 1));
-        }
-        snapshots.push(snapshot);
-        Ok(())
-    }
-
     /// Ends a running sequence. With `tokens`, those whose keys and values it
     /// has, it is kept for later prompts as far as the limit allows.
     pub fn release(&mut self, sequence: usize, tokens: Option<&[u32]>) {
@@ -447,18 +284,6 @@ impl KvCache {
             self.cool(0);
         }
         self.make_room(self.limit, &[]);
-    }
-
-    /// How many of the first `length` tokens of a sequence others may begin
-    /// with: with recurrent layers those before a snapshot.
-    fn sealable(&self, holder: &Holder, length: usize) -> usize {
-        if !self.snapshots_only {
-            return length;
-        }
-        let sealed = holder.path.len() * PAGE_TOKENS;
-        let snapshots = holder.snapshots.iter().map(|snapshot| snapshot.tokens);
-        let ends = snapshots.chain([sealed]).filter(|end| *end <= length);
-        ends.max().unwrap_or(0)
     }
 
     /// Forgets everything but the running sequences' own tails.

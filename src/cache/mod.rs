@@ -3,13 +3,16 @@
 //! Models write through [`KvStore`] and know nothing of how the store keeps
 //! its memory. [`KvCache`] is the store: one growing tail of keys and values
 //! a sequence (`tail`), whose tokens become sealed pages of 64 (`pages`) that
-//! prompts with the same beginning share (`holder` says where a page's content
-//! lies at which time). Full pages go to a folder as well and come back from
-//! there after a restart (`disk`, `saving`).
+//! prompts with the same beginning share (`finding`; `holder` says where a
+//! page's content lies at which time). A mode says in how many bits full pages
+//! are kept (`mode`, `scheme`); recurrent layers leave snapshots at ends of pages
+//! (`snapshots`). Full pages go to a folder as well and come back from there
+//! after a restart (`disk`, `saving`).
 
 mod content;
 mod counters;
 pub mod disk;
+mod finding;
 mod holder;
 pub mod kv;
 mod mode;
@@ -17,6 +20,7 @@ pub mod page;
 mod pages;
 mod saving;
 mod scheme;
+mod snapshots;
 pub mod store;
 pub mod tail;
 

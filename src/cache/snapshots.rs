@@ -1,7 +1,7 @@
 //! What recurrent layers carry on, kept at ends of pages: models that have such
 //! layers begin there and nowhere else.
 
-use mlx_rs::{error::Exception, transforms::async_eval};
+use mlx_rs::{error::Exception, ops, transforms::async_eval};
 
 use super::{
     KvCache, Snapshot,
@@ -29,9 +29,14 @@ impl KvCache {
             return Ok(());
         };
         let whole = |snapshot: &Snapshot| snapshot.tokens.is_multiple_of(PAGE_TOKENS);
-        let Some(snapshot) = holder.tail.snapshot().filter(whole) else {
+        let Some(mut snapshot) = holder.tail.snapshot().filter(whole) else {
             return Ok(());
         };
+        // A state may be a part of a buffer of the whole batch, which would stay
+        // with it. Its own greater: MLX might share the buffer of a plain copy.
+        for array in snapshot.states.iter_mut().flatten().flatten() {
+            *array = ops::maximum(&*array, &*array)?;
+        }
         async_eval(snapshot.arrays())?;
         let snapshots = &mut holder.snapshots;
         snapshots.retain(|before| before.tokens + SNAPSHOT_DISTANCE <= snapshot.tokens);

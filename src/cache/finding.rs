@@ -20,6 +20,7 @@ const TAKE_OVER_WASTE: usize = PAGE_TOKENS;
 /// So few tokens that are written over are not copied before: templates write
 /// the end of a prompt in another way when a turn has followed.
 const WORTHLESS: usize = 16;
+
 impl KvCache {
     /// The ended sequence that `wanted` goes on from, if none of the pages is
     /// worth more, and the tokens in common.
@@ -43,10 +44,7 @@ impl KvCache {
             .filter(|(at, common)| {
                 let waste = self.hot[*at].tokens.len() - common;
                 // States stand for all of their tokens.
-                let states = || {
-                    let states = self.hot[*at].tail.snapshot();
-                    states.is_some_and(|states| states.tokens == *common)
-                };
+                let states = || self.hot[*at].tail.state_tokens() == Some(*common);
                 *common >= LEAST_COMMON.max(in_pages)
                     && waste <= TAKE_OVER_WASTE
                     && (!self.snapshots_only || states())
@@ -75,7 +73,10 @@ impl KvCache {
         let rest = if little { Rest::Removed } else { Rest::Copied };
         self.vacate(&mut holder, kept, rest);
         holder.tokens = Vec::new();
-        holder.tail.truncate(common)?;
+        if let Err(error) = holder.tail.truncate(common) {
+            self.vacate(&mut holder, 0, Rest::Removed);
+            return Err(error);
+        }
         holder.tail.reserve(expected);
         // Its last page may have become the beginning of another.
         holder.path.retain(|page| self.pages.contains(*page));

@@ -116,14 +116,6 @@ impl KvCache {
         }
     }
 
-    /// Bytes that a sequence of `tokens` tokens needs in `mode`.
-    ///
-    /// # Errors
-    /// When the model cannot take the mode.
-    pub fn bytes_for(&mut self, mode: KvMode, tokens: usize) -> Result<u64, Refusal> {
-        Ok(self.scheme(mode)?.bytes_for(tokens) + self.state_bytes)
-    }
-
     fn scheme(&mut self, mode: KvMode) -> Result<Rc<Scheme>, Refusal> {
         if mode == KvMode::Plain {
             return Ok(Rc::clone(&self.plain));
@@ -134,10 +126,6 @@ impl KvCache {
         let scheme = Rc::new(Scheme::new(mode, &self.layers)?);
         self.schemes.push((mode, Rc::clone(&scheme)));
         Ok(scheme)
-    }
-
-    pub fn limit(&self) -> u64 {
-        self.limit
     }
 
     /// Takes in a sequence that is expected to reach `expected` tokens, and
@@ -265,8 +253,7 @@ impl KvCache {
         for page in &holder.path {
             self.pages.release(*page);
         }
-        let states = holder.tail.snapshot();
-        let goes_on = states.is_some_and(|states| states.tokens == length);
+        let goes_on = holder.tail.state_tokens() == Some(length);
         let usable = !self.snapshots_only || sealed > 0 || goes_on;
         if length == 0 || !usable {
             self.vacate(&mut holder, 0, Rest::Removed);

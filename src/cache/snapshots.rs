@@ -4,7 +4,7 @@
 use mlx_rs::{error::Exception, ops, transforms::async_eval};
 
 use super::{
-    KvCache, Snapshot,
+    KvCache,
     holder::{Holder, Running},
     page::PAGE_TOKENS,
     pages::PageId,
@@ -28,10 +28,11 @@ impl KvCache {
         let Some(Running { holder, .. }) = running.filter(|_| self.snapshots_only) else {
             return Ok(());
         };
-        let whole = |snapshot: &Snapshot| snapshot.tokens.is_multiple_of(PAGE_TOKENS);
-        let Some(mut snapshot) = holder.tail.snapshot().filter(whole) else {
+        let whole = |tokens: &usize| tokens.is_multiple_of(PAGE_TOKENS);
+        let Some(tokens) = holder.tail.state_tokens().filter(whole) else {
             return Ok(());
         };
+        let mut snapshot = holder.tail.snapshot(tokens);
         // A state may be a part of a buffer of the whole batch, which would stay
         // with it. Its own greater: MLX might share the buffer of a plain copy.
         for array in snapshot.states.iter_mut().flatten().flatten() {

@@ -22,9 +22,12 @@ use super::{
     start::{headless, load, with_workstation},
     table,
 };
-use crate::workstation::{
-    AnswerEvent, CompletionRequest, GenerationOptions, LoadedModel, Prompt, SamplingOverrides,
-    Speculation, Timings, Usage, Workstation,
+use crate::{
+    cache::Scheme,
+    workstation::{
+        AnswerEvent, CompletionRequest, GenerationOptions, KvMode, LoadedModel, Prompt,
+        SamplingOverrides, Speculation, Timings, Usage, Workstation,
+    },
 };
 
 /// What one run took.
@@ -79,6 +82,11 @@ async fn bench(workstation: &Workstation, args: &BenchArgs) -> Result<(), CliErr
              --generate-tokens.",
             model.context_length
         )));
+    }
+    if let Some(Ok(mode)) = args.kv_mode.as_deref().map(str::parse::<KvMode>) {
+        // The engine would keep them plain, and the figures would be others'.
+        Scheme::check(mode, &model.kv_layers)
+            .map_err(|refusal| CliError::Failed(format!("{refusal}.")))?;
     }
     if args.kv_modes {
         return kv_modes::run(workstation, &model, args).await;

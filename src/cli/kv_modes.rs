@@ -4,6 +4,8 @@
 //! The model reads the text a page at a time in every mode and then goes on
 //! greedily. Random weights read random tokens.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::{
@@ -55,11 +57,13 @@ fn tokens(model: &LoadedModel, args: &BenchArgs) -> Result<Vec<u32>, CliError> {
     if args.random_weights {
         return Ok(prompt(args.prompt_tokens, model.vocab_size, 0));
     }
-    let given = args
-        .text
-        .as_ref()
-        .map(std::fs::read_to_string)
-        .transpose()?;
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            CliError::Failed(format!("the text `{path}` cannot be read: {error}."))
+        })
+    };
+    let given = args.text.as_ref().map(read).transpose()?;
     let text = given.as_deref().unwrap_or(TEXT);
     let mut tokens = model
         .tokenizer
@@ -80,5 +84,16 @@ fn row(mode: &KvQuality) -> Vec<String> {
             format!("{:.5}", mode.divergence),
             format!("{} of {}", mode.alike, mode.continued),
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{config::KV_MODES, workstation::KvMode};
+
+    #[test]
+    fn settings_name_every_mode() {
+        let names = KvMode::ALL.map(|mode| mode.to_string());
+        assert_eq!(names, KV_MODES);
     }
 }

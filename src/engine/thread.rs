@@ -299,10 +299,8 @@ impl<L: Loader> Engine<L> {
             // What follows proposals is known when they are read.
             sequence.lazy = part.sampled.filter(|_| part.proposals == 0);
             sequence.stepped = self.scheduler.step();
-            if let Err(error) = self.kv.snapshot(sequence.slot()) {
-                tracing::warn!(%error, "a snapshot could not be taken");
-            }
         }
+        self.take_snapshots(&shares);
         self.steps += 1;
         self.measures.step(shares.len());
         // Buffers of sizes that no longer occur would pile up.

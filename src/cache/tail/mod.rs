@@ -111,19 +111,22 @@ impl Tail {
         self.states.iter().any(Option::is_some)
     }
 
-    /// All states, if they and the layers have taken in the same tokens.
-    pub fn snapshot(&self) -> Option<Snapshot> {
+    /// How many tokens the states stand for, if the layers have as many.
+    pub fn state_tokens(&self) -> Option<usize> {
         let tokens = self.length();
         let mut states = self.states.iter().flatten();
         let same = self.has_states() && states.all(|state| state.tokens == tokens);
-        same.then(|| Snapshot {
+        same.then_some(tokens)
+    }
+
+    /// All states, as they stand for `tokens` tokens.
+    pub fn snapshot(&self, tokens: usize) -> Snapshot {
+        let arrays = |state: &State| state.arrays.clone();
+        let states = self.states.iter();
+        Snapshot {
             tokens,
-            states: self
-                .states
-                .iter()
-                .map(|state| state.as_ref().map(|state| state.arrays.clone()))
-                .collect(),
-        })
+            states: states.map(|state| state.as_ref().map(arrays)).collect(),
+        }
     }
 
     /// Goes on from a snapshot of as many tokens as the layers have.

@@ -84,8 +84,7 @@ impl<L: Loader> Engine<L> {
     /// Prompts of models with recurrent layers are read up to ends of pages, the
     /// last one before the prompt's end among them: snapshots are taken there.
     pub(super) fn end_at_pages(&self, shares: &mut [Share]) {
-        let resident = self.resident.as_ref();
-        if self.options.deterministic || resident.is_none_or(|it| it.decoder.can_forget()) {
+        if !self.takes_snapshots() {
             return;
         }
         for share in shares {
@@ -93,6 +92,24 @@ impl<L: Loader> Engine<L> {
             let rows = rows_to_page_end(sequence.computed, share.rows, sequence.tokens.len());
             if rows < share.rows {
                 (share.rows, share.samples) = (rows, false);
+            }
+        }
+    }
+
+    /// Whether what recurrent layers carry on is kept for other requests.
+    fn takes_snapshots(&self) -> bool {
+        let resident = self.resident.as_ref();
+        !self.options.deterministic && resident.is_some_and(|it| !it.decoder.can_forget())
+    }
+
+    /// After a step that has brought some sequences to the end of a page.
+    pub(super) fn take_snapshots(&mut self, shares: &[Share]) {
+        if !self.takes_snapshots() {
+            return;
+        }
+        for share in shares {
+            if let Err(error) = self.kv.snapshot(self.running[share.index].slot()) {
+                tracing::warn!(%error, "a snapshot could not be taken");
             }
         }
     }

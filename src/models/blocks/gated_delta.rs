@@ -18,9 +18,9 @@ pub struct GatedDelta {
     /// To `[queries | keys | values | β | decay | gate]`.
     pub input: Projections,
     pub conv: CausalConv,
-    /// ln of each value head's rate of decay, and what is added to its time
-    /// step, `[value_heads]`, f32.
-    pub log_rates: Array,
+    /// What a time step adds to the ln of each value head's decay, and what is
+    /// added to the step before, `[value_heads]`, f32.
+    pub slopes: Array,
     pub step_bias: Array,
     /// Of each head's result.
     pub norm: Norm,
@@ -73,7 +73,7 @@ impl GatedDelta {
             queries: unit(&queries, 1.0 / width)?,
             keys: unit(&keys, 1.0 / width.sqrt())?,
             values: values.reshape(&value_heads)?,
-            log_decays: steps.multiply(ops::exp(&self.log_rates)?.negative()?)?,
+            log_decays: steps.multiply(&self.slopes)?,
             weights: ops::sigmoid(&weights)?,
             state,
             delta: true,
@@ -86,7 +86,7 @@ impl GatedDelta {
     pub fn arrays(&self) -> Vec<&Array> {
         let mut arrays = self.input.arrays();
         arrays.extend(self.conv.arrays());
-        arrays.extend([&self.log_rates, &self.step_bias, &self.norm.weight]);
+        arrays.extend([&self.slopes, &self.step_bias, &self.norm.weight]);
         arrays.extend(self.output.arrays());
         arrays
     }

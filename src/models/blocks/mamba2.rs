@@ -14,9 +14,10 @@ pub struct Mamba2 {
     /// To `[gate | x | B | C | time steps]`.
     pub input: Linear,
     pub conv: CausalConv,
-    /// ln of each head's rate of decay, what is added to its time step, and how
-    /// much of its input it passes on, `[heads]`, f32.
-    pub log_rates: Array,
+    /// What a time step adds to the ln of each head's decay, what is added to
+    /// the step before, and how much of its input a head passes on, `[heads]`,
+    /// f32.
+    pub slopes: Array,
     pub step_bias: Array,
     pub skip: Array,
     pub norm: Option<Norm>,
@@ -69,7 +70,7 @@ impl Mamba2 {
             queries: queries.reshape(&groups)?,
             keys: keys.reshape(&groups)?,
             values: x.clone(),
-            log_decays: steps.multiply(ops::exp(&self.log_rates)?.negative()?)?,
+            log_decays: steps.multiply(&self.slopes)?,
             weights: steps,
             state,
             delta: false,
@@ -83,7 +84,7 @@ impl Mamba2 {
     pub fn arrays(&self) -> Vec<&Array> {
         let mut arrays = self.input.arrays();
         arrays.extend(self.conv.arrays());
-        arrays.extend([&self.log_rates, &self.step_bias, &self.skip]);
+        arrays.extend([&self.slopes, &self.step_bias, &self.skip]);
         arrays.extend(self.norm.iter().map(|norm| &norm.weight));
         arrays.extend(self.output.arrays());
         arrays

@@ -75,18 +75,23 @@ impl Matrix {
     /// The rows that `ids` name, in their order, stored as they are.
     pub fn select(&self, ids: &[i32]) -> Result<Self, Exception> {
         let ids = Array::from_slice(ids, &[ids.len() as i32]);
-        let rows = |array: &Array| array.take_axis(&ids, -2);
+        self.each(|array| array.take_axis(&ids, -2))
+    }
+
+    /// A matrix of what `change` makes of its parts, all of which have the same
+    /// leading dimensions.
+    fn each(&self, change: impl Fn(&Array) -> Result<Array, Exception>) -> Result<Self, Exception> {
         Ok(match self {
-            Self::Dense(weight) => Self::Dense(rows(weight)?),
+            Self::Dense(weight) => Self::Dense(change(weight)?),
             Self::Quantised {
                 packed,
                 scales,
                 biases,
                 affine,
             } => Self::Quantised {
-                packed: rows(packed)?,
-                scales: rows(scales)?,
-                biases: rows(biases)?,
+                packed: change(packed)?,
+                scales: change(scales)?,
+                biases: change(biases)?,
                 affine: *affine,
             },
         })
@@ -121,21 +126,7 @@ impl Matrix {
 
     /// A stack of one matrix.
     pub fn expand(&self) -> Result<Self, Exception> {
-        let expand = |array: &Array| array.expand_dims(0);
-        Ok(match self {
-            Self::Dense(weight) => Self::Dense(expand(weight)?),
-            Self::Quantised {
-                packed,
-                scales,
-                biases,
-                affine,
-            } => Self::Quantised {
-                packed: expand(packed)?,
-                scales: expand(scales)?,
-                biases: expand(biases)?,
-                affine: *affine,
-            },
-        })
+        self.each(|array| array.expand_dims(0))
     }
 
     /// All `parts` one after another along an axis, when they are stored alike.

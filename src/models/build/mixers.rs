@@ -207,7 +207,7 @@ impl Builder<'_> {
             spec: *spec,
             input: Projections::new(self.delta_input(spec)?)?,
             conv: self.conv(DELTA_CONV, [spec.channels(), spec.kernel], false)?,
-            log_rates: self.exact("linear_attn.A_log", &[spec.value_heads])?,
+            slopes: self.slopes("linear_attn.A_log", spec.value_heads)?,
             step_bias: self.exact("linear_attn.dt_bias", &[spec.value_heads])?,
             norm: Norm {
                 weight: norm,
@@ -270,7 +270,7 @@ impl Builder<'_> {
             spec: *spec,
             input: self.linear(&name("in_proj"), spec.inputs(), hidden, spec.in_bias)?,
             conv: self.conv(&conv, [spec.channels(), spec.kernel], spec.conv_bias)?,
-            log_rates: self.exact(&name("A_log"), &[spec.heads])?,
+            slopes: self.slopes(&name("A_log"), spec.heads)?,
             step_bias: self.exact(&name("dt_bias"), &[spec.heads])?,
             skip: self.exact(&name("D"), &[spec.heads])?,
             norm,
@@ -285,6 +285,12 @@ impl Builder<'_> {
             Some([_, 1, kernel]) if *kernel > 1 => Err(ModelError::Unconverted { tensor: name }),
             _ => Ok(()),
         }
+    }
+
+    /// −e^x of a tensor that holds the ln of rates of decay.
+    fn slopes(&mut self, part: &str, heads: usize) -> Result<Array, ModelError> {
+        let log_rates = self.exact(part, &[heads])?;
+        Ok(log_rates.exp()?.negative()?)
     }
 
     /// A tensor of the layer that is being built, in f32.

@@ -43,10 +43,12 @@ impl KvCache {
         best.map(|(at, holder)| (at, common(holder)))
             .filter(|(at, common)| {
                 let waste = self.hot[*at].tokens.len() - common;
+                let tail = &self.hot[*at].tail;
                 // States stand for all of their tokens.
-                let states = || self.hot[*at].tail.state_tokens() == Some(*common);
+                let states = || tail.state_tokens() == Some(*common);
                 *common >= LEAST_COMMON.max(in_pages)
                     && waste <= TAKE_OVER_WASTE
+                    && self.plain.windows().start(*common) >= tail.window_start()
                     && (!self.snapshots_only || states())
             })
             .max_by_key(|(at, common)| (*common, *at))
@@ -103,9 +105,13 @@ impl KvCache {
         let sources = walk.sources();
         sources.iter().for_each(|page| self.pages.refer(*page));
         let kept: Vec<HolderId> = sources.iter().filter_map(|p| self.place_of(*p)).collect();
+        // Making room may give up what windows hold of them.
+        let windows = self.windows_of(walk);
         self.make_room(self.limit.saturating_sub(promised), &kept);
-        let pieces = self.pieces(walk);
-        let gathered = pieces.map(|pieces| Tail::gather(&pieces, expected, scheme));
+        let recent = self.recent_pieces(walk, &windows);
+        let pieces = self.pieces(walk).zip(recent);
+        let gathered =
+            pieces.map(|(pieces, recent)| Tail::gather(&pieces, &recent, expected, scheme));
         match gathered {
             Some(Ok(tail)) => {
                 walk.partial

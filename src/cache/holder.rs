@@ -65,6 +65,9 @@ impl Holder {
 pub(super) struct Running {
     pub holder: Holder,
     pub promised: u64,
+    /// Of what it was admitted with: all but the last token, where windows give
+    /// up tokens before they are pages.
+    pub prompt: Vec<u32>,
 }
 
 impl Running {
@@ -139,6 +142,11 @@ impl KvCache {
                 return;
             };
             self.pages.refer(page);
+            let start = holder.path.len() * PAGE_TOKENS;
+            if start >= holder.tail.window_start() && !self.has_window(page, start) {
+                // Whoever has it lacks a part that this one has.
+                self.pages.put(page, Place::In(holder.id));
+            }
             holder.path.push(page);
             if self.snapshots_only {
                 self.keep_snapshot(holder, page);
@@ -152,6 +160,7 @@ impl KvCache {
     pub(super) fn vacate(&mut self, holder: &mut Holder, from: usize, rest: Rest) {
         let leaving = holder.path.split_off(from.min(holder.path.len()));
         let (mut copied, mut ranges) = (Vec::new(), Vec::new());
+        let mut left = Vec::new();
         // Deepest first: parents of what is removed may go too.
         for (at, id) in leaving.into_iter().enumerate().rev() {
             let depth = from + at;
@@ -162,7 +171,13 @@ impl KvCache {
             let range = start..start + page.tokens.len();
             let keep = rest != Rest::Removed || page.has_children();
             match self.shared_with(depth, id) {
-                Some(other) => self.pages.put(id, Place::In(other)),
+                Some(other) => {
+                    let had = start >= holder.tail.window_start();
+                    self.pages.put(id, Place::In(other));
+                    if had && !self.has_window(id, start) {
+                        left.push((id, range));
+                    }
+                }
                 None if keep => {
                     copied.push(id);
                     ranges.push(range);
@@ -170,13 +185,16 @@ impl KvCache {
                 None => self.pages.remove(id),
             }
         }
+        if let Err(error) = self.keep_windows(&holder.tail, &left) {
+            tracing::warn!(%error, "what windows hold could not be copied and is given up");
+        }
         if copied.is_empty() {
             return;
         }
         match holder.tail.cut(&ranges, rest == Rest::CutUp) {
             Ok(contents) => {
                 for (id, content) in copied.into_iter().zip(contents) {
-                    self.pages.put(id, Place::Own(content));
+                    self.put_content(id, content);
                 }
             }
             Err(error) => {
@@ -228,6 +246,9 @@ impl KvCache {
         let spared = usize::from(!short);
         let mut hot = self.hot.iter().take(self.hot.len().saturating_sub(spared));
         let hot = hot.position(|holder| !needed.contains(&holder.id));
+        if self.give_up_window(hot.map(|at| self.hot[at].used)) {
+            return true;
+        }
         match (self.pages.oldest(), hot) {
             (Some((used, page)), hot) if hot.is_none_or(|at| used <= self.hot[at].used) => {
                 let depth = self.pages.start_of(page) / PAGE_TOKENS;

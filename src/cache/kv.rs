@@ -19,7 +19,7 @@ use std::{
 use mlx_rs::{Array, error::Exception};
 
 use super::{
-    CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme,
+    Buffers, CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme,
     counters::PrefixCounters,
     disk::ModelDisk,
     holder::{Holder, Rest, Running},
@@ -57,6 +57,9 @@ pub struct CacheOptions {
     /// Bytes of ended sequences and pages. The sequence that ended last may
     /// hold more.
     pub kept_limit: u64,
+    /// Tokens of a sequence that a step has at most: room for them beside a
+    /// window.
+    pub step_rows: usize,
 }
 
 /// How the keys and values of a sequence are kept, and whose they are.
@@ -84,6 +87,7 @@ pub struct KvCache {
     layers: Vec<KvLayer>,
     state_bytes: u64,
     pub(super) snapshots_only: bool,
+    step_rows: usize,
     pub(super) plain: Rc<Scheme>,
     /// Those of other modes, as far as they were asked for.
     schemes: Vec<(KvMode, Rc<Scheme>)>,
@@ -96,7 +100,7 @@ pub struct KvCache {
 
 impl KvCache {
     pub fn new(options: CacheOptions) -> Self {
-        let plain = Scheme::new(KvMode::Plain, &options.layers).unwrap_or_default();
+        let plain = Scheme::new(KvMode::Plain, &options.layers, options.step_rows);
         Self {
             running: HashMap::new(),
             hot: VecDeque::new(),
@@ -106,7 +110,8 @@ impl KvCache {
             layers: options.layers,
             state_bytes: options.state_bytes,
             snapshots_only: options.snapshots_only,
-            plain: Rc::new(plain),
+            step_rows: options.step_rows,
+            plain: Rc::new(plain.unwrap_or_default()),
             schemes: Vec::new(),
             limit: options.limit,
             kept_limit: options.kept_limit.min(options.limit),
@@ -123,7 +128,7 @@ impl KvCache {
         if let Some((_, scheme)) = self.schemes.iter().find(|(known, _)| *known == mode) {
             return Ok(Rc::clone(scheme));
         }
-        let scheme = Rc::new(Scheme::new(mode, &self.layers)?);
+        let scheme = Rc::new(Scheme::new(mode, &self.layers, self.step_rows)?);
         self.schemes.push((mode, Rc::clone(&scheme)));
         Ok(scheme)
     }
@@ -150,23 +155,28 @@ impl KvCache {
         let wanted = &prompt[..prompt.len().saturating_sub(1)];
         let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
         let mut walk = self.pages.walk(root, wanted);
+        walk.forget_shorter_than(LEAST_COMMON);
         let on_disk = match self.snapshots_only {
-            true => {
-                walk.back_to_snapshot(&self.pages);
-                0
-            }
-            false => {
-                walk.forget_shorter_than(LEAST_COMMON);
-                self.read_on(&mut walk, wanted, promised, scheme.page_bytes())
-            }
+            true => 0,
+            false => self.read_on(&mut walk, wanted, promised, scheme.page_bytes()),
         };
+        self.settle(&mut walk);
         let holder = match self.continued(root, wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected)?,
             None => self.gather(&walk, promised, expected, scheme)?,
         };
         let cached = holder.tail.length();
         self.prefix.count(cached, on_disk, walk.end);
-        self.running.insert(sequence, Running { holder, promised });
+        let prompt = match self.plain.windows().any() {
+            true => wanted.to_vec(),
+            false => Vec::new(),
+        };
+        let running = Running {
+            holder,
+            promised,
+            prompt,
+        };
+        self.running.insert(sequence, running);
         self.make_room(self.limit, &[]);
         Ok(cached)
     }
@@ -194,12 +204,14 @@ impl KvCache {
         }
     }
 
-    /// Makes room for `tokens` tokens of a running sequence that outgrows what
-    /// it was admitted with.
+    /// Makes room for `tokens` tokens of a running sequence: what windows need no
+    /// more is given up, and more is taken if it outgrows what it was admitted
+    /// with.
     ///
     /// # Errors
-    /// [`CacheError::Full`].
+    /// [`CacheError::Full`], or when MLX refuses to copy what windows keep.
     pub fn grow(&mut self, sequence: usize, tokens: usize) -> Result<(), CacheError> {
+        self.slide(sequence, tokens)?;
         let running = self.running.get(&sequence);
         let scheme = running.map(|running| running.holder.tail.scheme());
         let total = scheme.unwrap_or(&self.plain).bytes_for(tokens) + self.state_bytes;
@@ -257,6 +269,12 @@ impl KvCache {
         let usable = !self.snapshots_only || sealed > 0 || goes_on;
         if length == 0 || !usable {
             self.vacate(&mut holder, 0, Rest::Removed);
+            return;
+        }
+        if self.plain.windows().start(length) < holder.tail.window_start() {
+            // Its pages may be of use, its end is not.
+            self.vacate(&mut holder, 0, Rest::CutUp);
+            self.make_room(self.limit, &[]);
             return;
         }
         if let Err(error) = holder.tail.truncate(length) {
@@ -338,7 +356,7 @@ impl KvStore for KvCache {
         sequence: usize,
         own: (usize, usize),
         form: RowForm,
-    ) -> Result<[Array; 2], Exception> {
+    ) -> Result<Buffers, Exception> {
         self.tail_of(sequence)?.place(own, form)
     }
 

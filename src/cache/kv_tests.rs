@@ -223,6 +223,7 @@ fn recurrent(limit: u64) -> KvCache {
         snapshots_only: true,
         limit,
         kept_limit: limit,
+        ..CacheOptions::default()
     })
 }
 

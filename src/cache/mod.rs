@@ -6,7 +6,8 @@
 //! prompts with the same beginning share (`finding`; `holder` says where a
 //! page's content lies at which time). A mode says in how many bits full pages
 //! are kept (`mode`, `scheme`); recurrent layers leave snapshots at ends of pages
-//! (`snapshots`). Full pages go to a folder as well and come back from there
+//! (`snapshots`), and layers that look back a part of the way only give up what
+//! lies behind it (`windows`). Full pages go to a folder as well and come back from there
 //! after a restart (`disk`, `saving`).
 
 mod content;
@@ -23,11 +24,14 @@ mod scheme;
 mod snapshots;
 pub mod store;
 pub mod tail;
+mod windows;
 
 #[cfg(test)]
 mod kv_tests;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod windows_tests;
 
 pub use content::{PageContent, Snapshot};
 pub use counters::{CacheCounters, PrefixCounters};
@@ -36,4 +40,4 @@ pub use mode::{KvMode, UnknownMode};
 pub use page::{PAGE_TOKENS, PageHash};
 pub use saving::Unsaved;
 pub use scheme::{KvLayer, Packs, Refusal, Scheme};
-pub use store::{KvStore, Past};
+pub use store::{Buffers, KvStore, Past};

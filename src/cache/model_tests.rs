@@ -12,12 +12,18 @@ use super::{
     disk::{Disk, DiskOptions},
     kv::LEAST_COMMON,
     pages::{HolderId, PageId, Place},
+    tail::GROWTH,
     *,
 };
 
 const LAYERS: usize = 2;
-/// Keys and values of one head of width 1, in both layers.
-const TOKEN_BYTES: u64 = 2 * 2 * 4;
+/// Keys and values of one head of width 1, in one layer and in both.
+const LAYER_BYTES: u64 = 2 * 4;
+const TOKEN_BYTES: u64 = 2 * LAYER_BYTES;
+/// Of the last layer, where it is a window.
+const REACH: usize = 150;
+/// What a window has room for.
+const STEP_ROWS: usize = 200;
 
 #[derive(Debug, Clone)]
 enum Operation {
@@ -57,13 +63,13 @@ fn operation() -> impl Strategy<Value = Operation> {
     let which = 0usize..8;
     let admit = (
         0usize..16,
-        0usize..420,
-        prop::collection::vec(0u32..3, 1..150),
+        0usize..1400,
+        prop::collection::vec(0u32..3, 1..300),
         0usize..400,
     );
     prop_oneof![
         5 => admit.prop_map(|(text, keep, more, expected)| Operation::Admit { text, keep, more, expected }),
-        8 => (which.clone(), 1usize..200).prop_map(|(which, tokens)| Operation::Compute { which, tokens }),
+        8 => (which.clone(), 1usize..300).prop_map(|(which, tokens)| Operation::Compute { which, tokens }),
         2 => (which.clone(), 0u32..3).prop_map(|(which, token)| Operation::Generate { which, token }),
         3 => which.clone().prop_map(|which| Operation::Seal { which }),
         4 => which.clone().prop_map(|which| Operation::Release { which }),
@@ -94,6 +100,7 @@ struct World {
     options: CacheOptions,
     disk: Option<Disk>,
     limit: u64,
+    has_window: bool,
     running: Vec<Sequence>,
     texts: Vec<Vec<u32>>,
     slots: usize,
@@ -108,11 +115,15 @@ fn cache(options: &CacheOptions, disk: Option<&Disk>) -> KvCache {
 }
 
 impl World {
-    fn new(limit_tokens: u64, kept_tokens: u64, disk: Option<Disk>) -> Self {
+    fn new(limits: [u64; 2], has_window: bool, disk: Option<Disk>) -> Self {
+        let [limit_tokens, kept_tokens] = limits;
         let limit = limit_tokens * TOKEN_BYTES;
+        let mut layers = vec![KvLayer::new(1, 1, Dtype::Float32); LAYERS];
+        layers[LAYERS - 1].reach = has_window.then_some(REACH);
         let options = CacheOptions {
             fingerprint: "model".into(),
-            layers: vec![KvLayer::new(1, 1, Dtype::Float32); LAYERS],
+            layers,
+            step_rows: STEP_ROWS,
             limit,
             kept_limit: kept_tokens * TOKEN_BYTES,
             ..CacheOptions::default()
@@ -122,6 +133,7 @@ impl World {
             options,
             disk,
             limit,
+            has_window,
             running: Vec::new(),
             texts: vec![Vec::new()],
             slots: 0,
@@ -198,7 +210,9 @@ impl World {
             Ok(cached) => {
                 // The disk may know more than memory.
                 let more = self.disk.is_some() && cached > best;
-                assert!(cached == best || more, "{cached} found of {best}");
+                // Windows may lack what they would look at.
+                let less = self.has_window && cached < best;
+                assert!(cached == best || more || less, "{cached} found of {best}");
                 self.running.push(Sequence {
                     slot: self.slots,
                     tokens: prompt,
@@ -225,7 +239,7 @@ impl World {
     fn compute(&mut self, at: usize, most: usize) {
         let sequence = &mut self.running[at];
         let left = sequence.tokens.len() - sequence.computed;
-        let count = left.min(most);
+        let count = left.min(most).min(STEP_ROWS);
         let end = sequence.computed + count;
         if count == 0 || self.cache.grow(sequence.slot, end).is_err() {
             return;
@@ -239,10 +253,18 @@ impl World {
             let update = self
                 .cache
                 .update(sequence.slot, layer, rows(1.0), rows(-1.0));
-            let [keys, values] = update.unwrap().numbers().unwrap();
-            assert_eq!(keys.to_vec_exact::<f32>().unwrap(), expected);
+            let past = update.unwrap();
+            let start = past.positions().start as usize;
+            let is_window = self.has_window && layer + 1 == LAYERS;
+            // The first new token still sees its window.
+            assert!(start == 0 || is_window && start + REACH <= end - count + 1);
+            let [keys, values] = past.numbers().unwrap();
+            assert_eq!(keys.to_vec_exact::<f32>().unwrap(), expected[start..]);
             let values: Vec<f32> = values.to_vec_exact().unwrap();
-            assert!(values.iter().zip(&expected).all(|(v, k)| *v == -k));
+            let mut pairs = values.iter().zip(&expected[start..]);
+            assert!(pairs.all(|(v, k)| *v == -k));
+            let most = REACH + 2 * PAGE_TOKENS + 2 * GROWTH;
+            assert!(!is_window || end - start <= most);
         }
         sequence.computed = end;
     }
@@ -271,9 +293,16 @@ impl World {
             match &page.place {
                 Place::In(holder) => assert!(holds(*holder, id, depth), "{id:?} is nowhere"),
                 Place::Own(content) => {
-                    assert_eq!(content.bytes(), page.tokens.len() as u64 * TOKEN_BYTES);
+                    let layers = if self.has_window { 1 } else { LAYERS as u64 };
+                    let expected = page.tokens.len() as u64 * layers * LAYER_BYTES;
+                    assert_eq!(content.bytes(), expected);
                     (bytes, owned) = (bytes + content.bytes(), owned + 1);
                 }
+            }
+            if let Some(window) = &page.window {
+                assert!(self.has_window);
+                assert_eq!(window.bytes(), page.tokens.len() as u64 * LAYER_BYTES);
+                bytes += window.bytes();
             }
         }
         assert!(references.is_empty(), "pages in use are gone");
@@ -304,9 +333,10 @@ proptest! {
     fn every_sequence_sees_its_own_tokens(
         limit in 1024u64..6000,
         kept in 0u64..6000,
+        has_window: bool,
         operations in prop::collection::vec(operation(), 1..80),
     ) {
-        let mut world = World::new(limit, kept, None);
+        let mut world = World::new([limit, kept], has_window, None);
         for operation in operations {
             world.apply(operation);
             world.check();
@@ -322,12 +352,13 @@ proptest! {
     fn the_disk_brings_back_what_was_computed(
         limit in 1024u64..6000,
         kept in 0u64..6000,
+        has_window: bool,
         stored in 20_000u64..400_000,
         operations in prop::collection::vec(operation(), 1..80),
     ) {
         let home = tempfile::tempdir().unwrap();
         let disk = Disk::start(DiskOptions { folder: home.path().to_owned(), limit: stored });
-        let mut world = World::new(limit, kept, Some(disk));
+        let mut world = World::new([limit, kept], has_window, Some(disk));
         for operation in operations {
             world.apply(operation);
             world.check();

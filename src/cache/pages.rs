@@ -43,6 +43,8 @@ pub struct Page {
     pub parent: Option<PageId>,
     pub tokens: Vec<u32>,
     pub place: Place,
+    /// What windows hold of it, once their tail has given it up.
+    pub window: Option<PageContent>,
     /// Running sequences that begin with it.
     pub references: usize,
     /// Whether the disk has it, or is to get it.
@@ -83,9 +85,11 @@ pub struct PageStore {
     /// values are kept, and for each salt.
     first: HashMap<PageHash, Vec<PageId>>,
     evictable: BTreeSet<(u64, PageId)>,
+    /// Those with something of windows, which may go at any time.
+    windows: BTreeSet<(u64, PageId)>,
     clock: u64,
     last_id: u64,
-    /// Of contents of their own.
+    /// Of contents of their own, snapshots and what windows hold.
     bytes: u64,
     owned: usize,
     /// Full pages that the disk does not have, oldest first; some are gone.
@@ -160,6 +164,7 @@ impl PageStore {
             parent,
             tokens: tokens.to_vec(),
             place: Place::In(HolderId(0)),
+            window: None,
             references: 0,
             saved: tokens.len() < PAGE_TOKENS,
             snapshot: None,
@@ -204,6 +209,16 @@ impl PageStore {
         });
     }
 
+    /// Keeps, or gives up, what windows hold of a page.
+    pub fn put_window(&mut self, id: PageId, window: Option<PageContent>) {
+        let bytes = |window: &Option<PageContent>| window.as_ref().map_or(0, PageContent::bytes);
+        let Some(page) = self.pages.get(&id) else {
+            return;
+        };
+        self.bytes = self.bytes - bytes(&page.window) + bytes(&window);
+        self.change(id, |page| page.window = window);
+    }
+
     pub fn refer(&mut self, id: PageId) {
         self.change(id, |page| page.references += 1);
     }
@@ -246,9 +261,13 @@ impl PageStore {
             return;
         };
         self.evictable.remove(&(page.used, id));
+        self.windows.remove(&(page.used, id));
         change(page);
         if page.is_evictable() {
             self.evictable.insert((page.used, id));
+        }
+        if page.window.is_some() {
+            self.windows.insert((page.used, id));
         }
     }
 
@@ -274,10 +293,12 @@ impl PageStore {
         while let Some(id) = doomed.pop() {
             if let Some(page) = self.pages.remove(&id) {
                 self.evictable.remove(&(page.used, id));
+                self.windows.remove(&(page.used, id));
                 self.by_hash.remove(&page.hash);
                 self.owned -= usize::from(matches!(page.place, Place::Own(_)));
                 let snapshot = page.snapshot.as_ref().map_or(0, Snapshot::bytes);
-                self.bytes -= page.bytes + snapshot;
+                let window = page.window.as_ref().map_or(0, PageContent::bytes);
+                self.bytes -= page.bytes + snapshot + window;
                 doomed.extend(page.children);
             }
         }
@@ -286,6 +307,11 @@ impl PageStore {
     /// The page to evict first, and when it was last used.
     pub fn oldest(&self) -> Option<(u64, PageId)> {
         self.evictable.first().copied()
+    }
+
+    /// The page whose windows' part to give up first, and when it was last used.
+    pub fn oldest_window(&self) -> Option<(u64, PageId)> {
+        self.windows.first().copied()
     }
 
     /// Removes an evictable page and remembers that.

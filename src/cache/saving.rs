@@ -59,10 +59,12 @@ impl KvCache {
                 let Some(content) = disk.read(walk.root, [hash, parent_hash], tokens) else {
                     break;
                 };
+                let (content, window) = content.split(self.plain.windows());
                 let place = || Place::Own(content);
                 let Some(page) = self.pages.insert((walk.root, parent), tokens, place) else {
                     break;
                 };
+                self.pages.put_window(page, window);
                 self.pages.mark_saved(page);
                 walk.path.push(page);
             }
@@ -77,6 +79,7 @@ impl KvCache {
                 };
             }
         }
+        self.read_windows(&disk, walk);
         self.disk = Some(disk);
         (walk.path.len() - pinned) * PAGE_TOKENS
     }
@@ -175,7 +178,8 @@ impl KvCache {
         };
         let parent = self.pages.hash_after(page.root, page.parent);
         if !disk.contains(page.root, page.hash) {
-            match image(page.hash, parent, &page.tokens, content) {
+            let content = content.clone().with(page.window.as_ref());
+            match image(page.hash, parent, &page.tokens, &content) {
                 Ok(image) => disk.write(page.root, image),
                 Err(error) => tracing::warn!(%error, "a page could not be read for the disk"),
             }
@@ -185,15 +189,29 @@ impl KvCache {
 
     /// Removes an evictable page, which the disk gets before if it lacks it.
     pub(super) fn evict(&mut self, id: PageId) {
-        let unsaved = self.pages.get(id).is_some_and(|page| !page.saved);
-        if unsaved && let Some(disk) = self.disk.take() {
-            match disk.is_writing() && disk.has_room() {
-                true => self.save(&disk, id),
-                false => disk.count_lost(),
-            }
-            self.disk = Some(disk);
+        if !self.save_before(id)
+            && let Some(disk) = &self.disk
+        {
+            disk.count_lost();
         }
         self.pages.evict(id);
         self.evicted += 1;
+    }
+
+    /// Hands a page that is about to lose something to the disk, if the disk
+    /// lacks it. `false` when the disk does not take it.
+    pub(super) fn save_before(&mut self, id: PageId) -> bool {
+        let unsaved = self.pages.get(id).is_some_and(|page| !page.saved);
+        let Some(disk) = self.disk.take_if(|_| unsaved) else {
+            return true;
+        };
+        let takes = disk.is_writing() && disk.has_room();
+        match self.place_of(id) {
+            _ if !takes => {}
+            Some(holder) => self.save_from_tail(&disk, holder, &[id]),
+            None => self.save(&disk, id),
+        }
+        self.disk = Some(disk);
+        takes
     }
 }

@@ -15,6 +15,9 @@ use crate::mlx::{self, Packing, Sketch};
 const PLAIN_ENDS: usize = 2;
 /// How deep a model is for each of them.
 const DEEP: usize = 8;
+/// By so many tokens a sequence can be cut back at any time: proposals that were
+/// not accepted, the end of a prompt that templates write in another way later.
+pub(super) const CUT_BACK: usize = PAGE_TOKENS;
 /// Seeds of everything random. Stored pages stand on them.
 const SEED: u64 = 0x4d61_7175_6574_7465;
 
@@ -26,6 +29,9 @@ pub struct KvLayer {
     pub widths: [usize; 2],
     pub dtype: Dtype,
     pub packs: Packs,
+    /// How many tokens at the end the next one may look at, itself among them;
+    /// `None`: all of them.
+    pub reach: Option<usize>,
 }
 
 /// Whether a layer may be packed.
@@ -46,6 +52,7 @@ impl KvLayer {
             widths: [width; 2],
             dtype,
             packs: Packs::Yes,
+            reach: None,
         }
     }
 
@@ -55,6 +62,11 @@ impl KvLayer {
             packs: Packs::Plain,
             ..Self::new(0, 0, dtype)
         }
+    }
+
+    /// Whether it keeps more the longer a sequence is, and may be packed.
+    fn is_packable(&self) -> bool {
+        self.packs == Packs::Yes && self.reach.is_none()
     }
 
     /// Numbers of a token.
@@ -96,10 +108,23 @@ pub struct Rotation {
     matrices: OnceCell<[Array; 2]>,
 }
 
+/// The layers that look back a part of the way only. All of them keep what the
+/// one needs that looks back farthest: models have windows of one size.
+#[derive(Debug, Default)]
+pub struct Windows {
+    layers: Vec<bool>,
+    reach: Option<usize>,
+    most: usize,
+    /// Bytes of a token in all of them.
+    token_bytes: u64,
+}
+
 /// A mode, layer by layer.
 #[derive(Debug, Default)]
 pub struct Scheme {
     layers: Vec<Option<LayerPacking>>,
+    /// What layers keep that do not reach back to the beginning.
+    windows: Windows,
     /// Bytes of a token in plain layers, and of a token that is plain or packed
     /// in the others.
     plain: u64,
@@ -117,8 +142,7 @@ impl Scheme {
             Packs::Refused(reason) if mode != KvMode::Plain => Some(reason.to_owned()),
             _ => None,
         });
-        let narrow =
-            |layer: &KvLayer| layer.packs == Packs::Yes && layer.widths[0] != layer.widths[1];
+        let narrow = |layer: &KvLayer| layer.is_packable() && layer.widths[0] != layer.widths[1];
         let unequal = || {
             let unequal = matches!(mode, KvMode::Turbo { .. }) && layers.iter().any(narrow);
             unequal.then(|| "keys and values have different widths".to_owned())
@@ -131,27 +155,31 @@ impl Scheme {
 
     /// # Errors
     /// As for [`Self::check`].
-    pub fn new(mode: KvMode, layers: &[KvLayer]) -> Result<Self, Refusal> {
+    pub fn new(mode: KvMode, layers: &[KvLayer], step_rows: usize) -> Result<Self, Refusal> {
         Self::check(mode, layers)?;
         let able: Vec<usize> = (0..layers.len())
-            .filter(|at| layers[*at].packs == Packs::Yes)
+            .filter(|at| layers[*at].is_packable())
             .collect();
         let ends = match mode {
             KvMode::Turbo { .. } => PLAIN_ENDS.min(able.len() / DEEP),
             _ => 0,
         };
         let inner = able.get(ends..able.len() - ends).unwrap_or_default();
-        let mut scheme = Self::default();
+        let mut scheme = Self {
+            windows: Windows::new(layers, step_rows),
+            ..Self::default()
+        };
         let mut known = Vec::new();
         for (at, layer) in layers.iter().enumerate() {
             let own = match inner.contains(&at) {
                 true => mode,
                 // Ends of deep models.
-                false if layer.packs == Packs::Yes => KvMode::Half,
+                false if layer.is_packable() => KvMode::Half,
                 false => KvMode::Plain,
             };
             let packing = packing_like(own, layer, &mut known);
             match &packing {
+                None if layer.reach.is_some() => {}
                 None => scheme.plain += layer.bytes(),
                 Some(packing) => {
                     let words: usize = packing.packing.iter().map(|p| p.words()).sum();
@@ -169,17 +197,71 @@ impl Scheme {
         self.layers.get(layer)?.as_ref()
     }
 
+    pub fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
     /// Bytes of a sequence of `tokens` tokens, with the room that it grows in.
     pub fn bytes_for(&self, tokens: usize) -> u64 {
-        let rounded = tokens.next_multiple_of(GROWTH) as u64;
+        let rounded = tokens.next_multiple_of(GROWTH);
         // The first page, and the tokens that are not packed yet.
-        let unpacked = tokens.next_multiple_of(GROWTH).min(GROWTH + PAGE_TOKENS) as u64;
-        rounded * (self.plain + self.packed) + unpacked * self.unpacked
+        let unpacked = rounded.min(GROWTH + PAGE_TOKENS) as u64;
+        rounded as u64 * (self.plain + self.packed)
+            + unpacked * self.unpacked
+            + self.windows.bytes_for(rounded)
     }
 
     /// Bytes of a full page that is not the first.
     pub fn page_bytes(&self) -> u64 {
-        ((self.plain + self.packed) * PAGE_TOKENS as u64).max(1)
+        ((self.plain + self.packed + self.windows.token_bytes) * PAGE_TOKENS as u64).max(1)
+    }
+}
+
+impl Windows {
+    /// `step_rows` is how many tokens of a sequence a step has at most.
+    fn new(layers: &[KvLayer], step_rows: usize) -> Self {
+        let windows = layers.iter().filter(|layer| layer.reach.is_some());
+        let reach = windows.clone().filter_map(|layer| layer.reach).max();
+        let more = step_rows.max(GROWTH);
+        Self {
+            layers: layers.iter().map(|layer| layer.reach.is_some()).collect(),
+            reach,
+            most: reach.map_or(0, |reach| {
+                (reach + CUT_BACK + PAGE_TOKENS + more).next_multiple_of(GROWTH)
+            }),
+            token_bytes: windows.map(KvLayer::bytes).sum(),
+        }
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.reach.is_some()
+    }
+
+    /// Whether a layer is one of them.
+    pub fn has(&self, layer: usize) -> bool {
+        self.layers.get(layer).is_some_and(|is| *is)
+    }
+
+    /// Tokens that their buffers have room for at most.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// The first position that the token at `position` may look at in them.
+    pub fn start(&self, position: usize) -> usize {
+        self.reach
+            .map_or(position, |reach| (position + 1).saturating_sub(reach))
+    }
+
+    /// The end of a page up to which a sequence of `length` tokens needs nothing
+    /// of them, also if it is cut back a little.
+    pub fn done_with(&self, length: usize) -> usize {
+        self.start(length.saturating_sub(CUT_BACK)) / PAGE_TOKENS * PAGE_TOKENS
+    }
+
+    fn bytes_for(&self, tokens: usize) -> u64 {
+        tokens.min(self.most) as u64 * self.token_bytes
     }
 }
 
@@ -290,13 +372,14 @@ mod tests {
                     residual: false,
                 },
                 layers,
+                0,
             )
             .unwrap()
         };
         assert_eq!(packed(&turbo(&layers(4))), [0, 1, 2, 3]);
         assert_eq!(packed(&turbo(&layers(9))), (1..8).collect::<Vec<_>>());
         assert_eq!(packed(&turbo(&layers(28))), (2..26).collect::<Vec<_>>());
-        let affine = Scheme::new(KvMode::Affine { bits: 8 }, &layers(28)).unwrap();
+        let affine = Scheme::new(KvMode::Affine { bits: 8 }, &layers(28), 0).unwrap();
         assert_eq!(packed(&affine).len(), 28);
         let mut some = layers(4);
         some[1].packs = Packs::Plain;
@@ -305,10 +388,10 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_codes_and_of_what_stays_plain() {
-        let plain = Scheme::new(KvMode::Plain, &layers(4)).unwrap();
+        let plain = Scheme::new(KvMode::Plain, &layers(4), 0).unwrap();
         assert_eq!(plain.bytes_for(300), 512 * 4 * 512);
         assert_eq!(plain.page_bytes(), 64 * 4 * 512);
-        let affine = Scheme::new(KvMode::Affine { bits: 4 }, &layers(4)).unwrap();
+        let affine = Scheme::new(KvMode::Affine { bits: 4 }, &layers(4), 0).unwrap();
         // 64 numbers are eight words and one of scale and bias.
         assert_eq!(affine.page_bytes(), 64 * 4 * (2 * 2 * 9 * 4));
         let whole = affine.bytes_for(8192);
@@ -316,15 +399,39 @@ mod tests {
     }
 
     #[test]
+    fn windows_are_bounded_and_stay_plain() {
+        let mut some = layers(4);
+        some[1].reach = Some(100);
+        some[2].reach = Some(300);
+        let plain = Scheme::new(KvMode::Plain, &some, 512).unwrap();
+        let windows = plain.windows();
+        assert_eq!(
+            [0, 1, 2, 3].map(|at| windows.has(at)),
+            [false, true, true, false]
+        );
+        // The window, what may be cut back, the rest of a page and a step.
+        assert_eq!(windows.most(), 1024);
+        assert_eq!(plain.bytes_for(8192), (8192 + 1024) * 2 * 512);
+        assert_eq!(plain.bytes_for(100), 256 * 4 * 512);
+        assert_eq!((windows.start(299), windows.start(300)), (0, 1));
+        assert_eq!((windows.done_with(300), windows.done_with(1000)), (0, 576));
+        let affine = Scheme::new(KvMode::Affine { bits: 8 }, &some, 512).unwrap();
+        assert_eq!(packed(&affine), [0, 3]);
+        let none = Scheme::new(KvMode::Plain, &layers(1), 512).unwrap();
+        assert!(!none.windows().any());
+        assert_eq!(none.windows().start(77), 77);
+    }
+
+    #[test]
     fn layers_that_break_are_refused() {
         let mut some = layers(3);
         some[2].packs = Packs::Refused("its layers have sinks");
-        let error = Scheme::new(KvMode::Affine { bits: 8 }, &some).unwrap_err();
+        let error = Scheme::new(KvMode::Affine { bits: 8 }, &some, 0).unwrap_err();
         assert_eq!(
             error.to_string(),
             "keys and values of this model cannot be kept as affine-8: its layers have sinks. Use \"plain\""
         );
-        assert!(Scheme::new(KvMode::Plain, &some).is_ok());
+        assert!(Scheme::new(KvMode::Plain, &some, 0).is_ok());
         some[2].packs = Packs::Yes;
         some[2].widths = [128, 64];
         assert!(
@@ -333,7 +440,8 @@ mod tests {
                     bits: 3,
                     residual: false
                 },
-                &some
+                &some,
+                0,
             )
             .is_err()
         );

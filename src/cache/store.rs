@@ -4,34 +4,47 @@
 //! Not responsible for positions (the model's step carries them), for masks, or
 //! for deciding what is kept.
 
-use std::rc::Rc;
+use std::{ops::Range, rc::Rc};
 
 use mlx_rs::{Array, error::Exception};
 
 use super::{scheme::Rotation, tail::RowForm};
 use crate::mlx::{self, Scoring, Segment};
 
-/// Everything that a sequence may look at in a layer, in the order of positions.
+/// Everything that a sequence may look at in a layer, in the order of positions:
+/// all its tokens, or those at the end that the layer reaches.
 #[derive(Debug)]
 pub struct Past {
     segments: Vec<Segment>,
+    /// The position of its first token.
+    start: usize,
     /// Keys and values are rotated by it, if there is one.
     rotation: Option<Rc<Rotation>>,
 }
 
 impl Past {
-    pub(super) fn new(segments: Vec<Segment>, rotation: Option<Rc<Rotation>>) -> Self {
-        Self { segments, rotation }
+    pub(super) fn new(
+        segments: Vec<Segment>,
+        start: usize,
+        rotation: Option<Rc<Rotation>>,
+    ) -> Self {
+        Self {
+            segments,
+            start,
+            rotation,
+        }
     }
 
     /// Keys and values in one piece each.
     pub fn plain(keys: Array, values: Array) -> Self {
-        Self::new(vec![Segment::plain(keys, values)], None)
+        Self::new(vec![Segment::plain(keys, values)], 0, None)
     }
 
-    /// Tokens.
-    pub fn length(&self) -> i32 {
-        self.segments.iter().map(Segment::rows).sum()
+    /// The positions of its tokens.
+    pub fn positions(&self) -> Range<i32> {
+        let count: i32 = self.segments.iter().map(Segment::rows).sum();
+        let start = self.start as i32;
+        start..start + count
     }
 
     /// Attention of queries `[1, heads, T, head_dim]`, the last `T` positions;
@@ -64,11 +77,20 @@ impl Past {
     }
 }
 
+/// The buffers of a sequence in a layer.
+#[derive(Debug)]
+pub struct Buffers {
+    /// Keys and values, `[1, kv_heads, capacity, head_dim]`.
+    pub arrays: [Array; 2],
+    /// The position that they begin with.
+    pub start: usize,
+}
+
 /// Keys and values of running sequences, by sequence and layer.
 pub trait KvStore {
     /// Appends the keys and values of the next `T` tokens of `sequence` in
-    /// `layer`, both `[1, kv_heads, T, head_dim]`, and returns all `L` tokens of
-    /// the sequence so far in that layer, the appended ones last.
+    /// `layer`, both `[1, kv_heads, T, head_dim]`, and returns the tokens of the
+    /// sequence so far that the layer may look at, the appended ones last.
     ///
     /// `sequence` is whatever number the caller of the model put into the step.
     /// A model calls this once per layer and sequence of a step, so a store
@@ -90,8 +112,7 @@ pub trait KvStore {
     }
 
     /// Counts `tokens` more tokens of `sequence` in `layer` and returns the whole
-    /// buffers of keys and values, `[1, kv_heads, capacity, head_dim]`: the
-    /// caller writes the tokens' own into them in place.
+    /// buffers: the caller writes the tokens' keys and values into them in place.
     ///
     /// # Errors
     /// As for [`KvStore::update`], and from a store without such buffers.
@@ -100,7 +121,7 @@ pub trait KvStore {
         _sequence: usize,
         (_layer, _tokens): (usize, usize),
         _form: RowForm,
-    ) -> Result<[Array; 2], Exception> {
+    ) -> Result<Buffers, Exception> {
         Err(Exception::custom("this store has no buffers to write into"))
     }
 

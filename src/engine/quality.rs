@@ -144,7 +144,7 @@ fn measure(
 }
 
 fn bits(mode: KvMode, layers: &[KvLayer]) -> Result<f64, StepError> {
-    let scheme = Scheme::new(mode, layers).map_err(|refusal| StepError(refusal.to_string()))?;
+    let scheme = Scheme::new(mode, layers, 0).map_err(|refusal| StepError(refusal.to_string()))?;
     let numbers: usize = layers.iter().map(KvLayer::numbers).sum();
     let page = crate::cache::PAGE_TOKENS * numbers;
     Ok(scheme.page_bytes() as f64 * 8.0 / page as f64)

@@ -3,7 +3,7 @@
 //! Rows are flat: prefill chunks and single decode rows of any number of
 //! sequences stand one after another. Everything but attention sees rows only.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, ops::Range};
 
 use mlx_rs::{Array, Dtype, error::Exception};
 
@@ -152,12 +152,13 @@ impl<'a> Plan<'a> {
         table
     }
 
-    /// What the last `rows` of `length` tokens see.
-    pub fn view(&self, sight: Sight, rows: i32, length: i32) -> View {
+    /// What the last `rows` of the tokens at `positions` see.
+    pub fn view(&self, sight: Sight, rows: i32, positions: Range<i32>) -> View {
         View {
             sight,
             rows,
-            length,
+            start: positions.start,
+            length: positions.end,
         }
     }
 }
@@ -167,22 +168,30 @@ impl<'a> Plan<'a> {
 pub struct View {
     pub sight: Sight,
     pub rows: i32,
+    /// The position of the first key that there is.
+    pub start: i32,
     /// Tokens of the sequence, the rows at their end.
     pub length: i32,
 }
 
 impl View {
-    /// Tokens at the beginning that no row sees.
-    pub fn skip(&self) -> i32 {
+    /// The position of the first key that any row sees.
+    fn first_seen(&self) -> i32 {
         let first = self.length - self.rows;
-        match self.sight {
+        let seen = match self.sight {
             Sight::All => 0,
-            Sight::Window(window) => (first + 1 - window as i32).max(0),
+            Sight::Window(window) => first + 1 - window as i32,
             Sight::Chunk(chunk) => first - first % chunk as i32,
-        }
+        };
+        seen.max(self.start)
     }
 
-    /// `x [1, H, length, D]` without what no row sees.
+    /// Keys at the beginning that no row sees.
+    pub fn skip(&self) -> i32 {
+        self.first_seen() - self.start
+    }
+
+    /// `x [1, H, length - start, D]` without what no row sees.
     ///
     /// # Errors
     /// When MLX cannot split.
@@ -231,15 +240,15 @@ impl View {
                     Sight::Chunk(chunk) => row / chunk as i32 == key / chunk as i32,
                 }
         };
-        let (skip, first) = (self.skip(), self.length - self.rows);
+        let (seen, first) = (self.first_seen(), self.length - self.rows);
         let score = |row, key| match visible(row, key) {
             true => 0.0,
             false => f32::NEG_INFINITY,
         };
         let scores: Vec<f32> = (first..self.length)
-            .flat_map(|row| (skip..self.length).map(move |key| score(row, key)))
+            .flat_map(|row| (seen..self.length).map(move |key| score(row, key)))
             .collect();
-        let mask = Array::from_slice(&scores, &[self.rows, self.length - skip]).as_dtype(dtype)?;
+        let mask = Array::from_slice(&scores, &[self.rows, self.length - seen]).as_dtype(dtype)?;
         *kept = Some((*self, mask.clone()));
         Ok(Some(mask))
     }
@@ -293,16 +302,23 @@ mod tests {
             mask.map(|mask| mask.try_as_slice::<f32>().unwrap().to_vec())
         };
         let no = f32::NEG_INFINITY;
-        let window = scores(plan.view(Sight::Window(3), 2, 4)).unwrap();
+        let window = scores(plan.view(Sight::Window(3), 2, 0..4)).unwrap();
         assert_eq!(window, [0.0, 0.0, 0.0, no, no, 0.0, 0.0, 0.0]);
-        assert_eq!(scores(plan.view(Sight::Window(3), 2, 3)), None);
-        assert_eq!(scores(plan.view(Sight::Window(3), 1, 9)), None);
+        assert_eq!(scores(plan.view(Sight::Window(3), 2, 0..3)), None);
+        assert_eq!(scores(plan.view(Sight::Window(3), 1, 0..9)), None);
         // Rows 3 and 4 of chunks of four: the second sees itself alone.
-        let chunk = scores(plan.view(Sight::Chunk(4), 2, 5)).unwrap();
+        let chunk = scores(plan.view(Sight::Chunk(4), 2, 0..5)).unwrap();
         assert_eq!(chunk, [0.0, 0.0, 0.0, 0.0, no, no, no, no, no, 0.0]);
-        assert_eq!(scores(plan.view(Sight::Chunk(4), 2, 7)), None);
+        assert_eq!(scores(plan.view(Sight::Chunk(4), 2, 0..7)), None);
         let keys = Array::from_iter(0..7, &[1, 1, 7, 1]);
-        let seen = plan.view(Sight::Chunk(4), 2, 7).seen(keys).unwrap();
+        let seen = plan.view(Sight::Chunk(4), 2, 0..7).seen(keys).unwrap();
         assert_eq!(seen.try_as_slice::<i32>().unwrap(), [4, 5, 6]);
+        // The same when older keys are gone.
+        let late = plan.view(Sight::Window(3), 2, 1..5);
+        assert_eq!(late.skip(), 0);
+        assert_eq!(scores(late).unwrap(), window);
+        assert_eq!(plan.view(Sight::Window(3), 2, 0..5).skip(), 1);
+        assert_eq!(plan.view(Sight::Chunk(4), 2, 3..7).skip(), 1);
+        assert_eq!(plan.view(Sight::Chunk(4), 2, 4..7).skip(), 0);
     }
 }

@@ -44,17 +44,14 @@ impl Walk {
         }
     }
 
-    /// Goes back to the last page with a snapshot.
-    pub fn back_to_snapshot(&mut self, pages: &PageStore) {
-        self.partial = None;
-        let has_snapshot =
-            |page: &PageId| pages.get(*page).is_some_and(|page| page.snapshot.is_some());
-        let kept = self.path.iter().rposition(has_snapshot);
-        let kept = kept.map_or(0, |last| last + 1);
-        if kept < self.path.len() {
+    /// Goes back to the deepest page of which `fits` says, given the pages up to
+    /// it, that all layers can go on after it.
+    pub fn back_to(&mut self, fits: impl Fn(&[PageId]) -> bool) {
+        while !self.path.is_empty() && !fits(&self.path) {
+            self.path.pop();
+            self.partial = None;
             self.end = WalkEnd::NoPage;
         }
-        self.path.truncate(kept);
     }
 
     pub fn tokens(&self) -> usize {

@@ -66,6 +66,21 @@ impl Layer {
         Ok(segments)
     }
 
+    /// The position of the first token that it still has.
+    pub fn start(&self) -> usize {
+        let sealed = self.sealed.as_ref();
+        sealed.map_or(self.recent.start, |sealed| sealed.first.start)
+    }
+
+    /// Gives up all tokens before `keep`, and the room of their buffers: there
+    /// will be room for `capacity` tokens. Nothing of it is sealed.
+    pub fn slide(&mut self, keep: usize, capacity: usize) -> Result<(), Exception> {
+        if let Some(kept) = self.recent.slice(keep, self.length()) {
+            self.recent = Run::joined(&[kept], keep, capacity)?;
+        }
+        Ok(())
+    }
+
     /// Its tokens between two positions.
     pub fn slices(&self, from: usize, to: usize) -> Vec<Slice> {
         self.runs().filter_map(|run| run.slice(from, to)).collect()
@@ -96,11 +111,13 @@ impl Layer {
         Ok(())
     }
 
-    /// A layer of `parts`, one after the other, with room for `reserve` tokens.
+    /// A layer of `parts`, one after the other, that begin at `start`, with room
+    /// for `reserve` tokens. Packed layers begin at 0.
     ///
     /// Lazy: evaluate before anything writes into the parts' buffers in place.
     pub fn gather(
         parts: &[Slice],
+        start: usize,
         packing: Option<&LayerPacking>,
         reserve: usize,
     ) -> Result<Self, Exception> {
@@ -109,7 +126,7 @@ impl Layer {
         let full = length / PAGE_TOKENS * PAGE_TOKENS;
         let Some(packing) = packing.filter(|_| full > PAGE_TOKENS) else {
             let parts = as_numbers(parts, packing)?;
-            return Run::joined(&parts, 0, capacity).map(Self::new);
+            return Run::joined(&parts, start, capacity).map(Self::new);
         };
         let first = as_numbers(&between(parts, 0, PAGE_TOKENS), Some(packing))?;
         let first = Run::joined(&first, 0, PAGE_TOKENS)?;
@@ -144,7 +161,7 @@ impl Layer {
             self.recent.end = self.recent.end.min(length);
             return Ok(());
         }
-        let cut = Self::gather(&self.slices(0, length), packing, reserve)?;
+        let cut = Self::gather(&self.slices(0, length), 0, packing, reserve)?;
         eval(cut.arrays())?;
         *self = cut;
         Ok(())

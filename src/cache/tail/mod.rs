@@ -1,7 +1,8 @@
 //! The keys and values of one sequence, layer by layer (`layer`), in buffers
 //! that grow (`run`).
 //!
-//! Invariant: all layers are packed as the sequence's scheme says.
+//! Invariants: all layers are packed as the sequence's scheme says; those that
+//! are windows all begin with the same token, the first of a page.
 
 mod layer;
 mod run;
@@ -18,7 +19,7 @@ use self::{
     run::{Run, Slice, form},
 };
 use super::{
-    Past,
+    Buffers, Past,
     content::{PageContent, Snapshot},
     scheme::Scheme,
 };
@@ -80,6 +81,8 @@ pub struct Tail {
     /// Of the recurrent layers. They stand for all tokens at once: a tail that
     /// is cut short loses them.
     states: Vec<Option<State>>,
+    /// The position that windows begin with: older tokens were given up.
+    window_start: usize,
     /// Capacity to begin with, so that a long prompt does not grow in steps.
     reserve: usize,
     scheme: Rc<Scheme>,
@@ -90,6 +93,7 @@ impl Tail {
         Self {
             layers: Vec::new(),
             states: Vec::new(),
+            window_start: 0,
             reserve,
             scheme,
         }
@@ -171,8 +175,15 @@ impl Tail {
     /// Forgets all tokens from `length` on.
     ///
     /// # Errors
-    /// When packed tokens cannot be unpacked.
+    /// When packed tokens cannot be unpacked, or windows have given up tokens
+    /// that they would need.
     pub fn truncate(&mut self, length: usize) -> Result<(), Exception> {
+        if self.scheme.windows().start(length) < self.window_start {
+            return Err(Exception::custom(format!(
+                "a sequence whose windows begin at {} cannot be cut to {length} tokens",
+                self.window_start
+            )));
+        }
         if self
             .states
             .iter()
@@ -187,6 +198,46 @@ impl Tail {
             }
         }
         Ok(())
+    }
+
+    pub fn window_start(&self) -> usize {
+        self.window_start
+    }
+
+    /// Where windows have to begin for them to hold `tokens` tokens' newest
+    /// within their bounds; `None` if they may stay as they are.
+    pub fn slides_to(&self, tokens: usize) -> Option<usize> {
+        let windows = self.scheme.windows();
+        if !windows.any() || tokens - self.window_start.min(tokens) <= windows.most() {
+            return None;
+        }
+        let start = windows.done_with(self.length());
+        (start > self.window_start).then_some(start)
+    }
+
+    /// Gives up what windows hold before `start`.
+    ///
+    /// # Errors
+    /// When MLX refuses to copy what they keep.
+    pub fn slide(&mut self, start: usize) -> Result<(), Exception> {
+        let windows = self.scheme.windows();
+        let layers = self.layers.iter_mut().enumerate();
+        for (_, layer) in layers.filter(|(at, _)| windows.has(*at)) {
+            if let Some(layer) = layer {
+                layer.slide(start, windows.most())?;
+            }
+        }
+        self.window_start = start;
+        Ok(())
+    }
+
+    /// Capacity of a layer's buffers to begin with.
+    fn reserve_of(&self, layer: usize) -> usize {
+        let windows = self.scheme.windows();
+        match windows.has(layer) {
+            true => self.reserve.min(windows.most()),
+            false => self.reserve,
+        }
     }
 
     /// Makes room for `tokens` tokens when a buffer next grows.
@@ -223,9 +274,9 @@ impl Tail {
             [form(&rows[0]), form(&rows[1])],
         )?;
         own.recent.write([&rows[0], &rows[1]])?;
-        let segments = own.segments(packing)?;
+        let (segments, start) = (own.segments(packing)?, own.start());
         self.layers[layer] = Some(own);
-        Ok(Past::new(segments, rotation))
+        Ok(Past::new(segments, start, rotation))
     }
 
     /// Whether a layer has one buffer of all its tokens.
@@ -239,10 +290,13 @@ impl Tail {
         &mut self,
         (layer, tokens): (usize, usize),
         like: RowForm,
-    ) -> Result<[Array; 2], Exception> {
+    ) -> Result<Buffers, Exception> {
         let mut own = self.room(layer, tokens, [like, like])?;
         own.recent.end += tokens;
-        let buffers = own.recent.buffers.clone();
+        let buffers = Buffers {
+            arrays: own.recent.buffers.clone(),
+            start: own.recent.start,
+        };
         self.layers[layer] = Some(own);
         Ok(buffers)
     }
@@ -255,7 +309,7 @@ impl Tail {
         }
         let packing = self.scheme.layer(layer);
         // Of packed layers only the latest tokens are here.
-        let reserve = packing.map_or(self.reserve, |_| 0);
+        let reserve = packing.map_or(self.reserve_of(layer), |_| 0);
         let Some(mut own) = self.layers[layer].take() else {
             let capacity = count.max(reserve).next_multiple_of(GROWTH);
             return Run::empty(like, 0, capacity).map(Layer::new);
@@ -268,28 +322,41 @@ impl Tail {
     }
 
     /// A tail of all `pieces` one after the other, computed before it is
-    /// returned: a lazy copy could see later writes in place.
+    /// returned: a lazy copy could see later writes in place. Windows are made of
+    /// the pieces `recent`, the last of the same tokens.
     ///
     /// # Errors
-    /// When the pieces are not of one model.
-    pub fn gather(pieces: &[Piece], reserve: usize, scheme: Rc<Scheme>) -> Result<Self, Exception> {
-        let length = pieces.iter().map(Piece::tokens).sum::<usize>();
-        let count = pieces.iter().map(Piece::layers).max().unwrap_or(0);
-        let mut layers = Vec::with_capacity(count);
+    /// When the pieces are not of one model, or lack something.
+    pub fn gather(
+        pieces: &[Piece],
+        recent: &[Piece],
+        reserve: usize,
+        scheme: Rc<Scheme>,
+    ) -> Result<Self, Exception> {
+        let tokens = |pieces: &[Piece]| pieces.iter().map(Piece::tokens).sum::<usize>();
+        let length = tokens(pieces);
+        let count = pieces.iter().chain(recent).map(Piece::layers).max();
+        let count = count.unwrap_or(0);
+        let mut gathered = Self::new(reserve, scheme);
+        gathered.window_start = length.saturating_sub(tokens(recent));
         for layer in 0..count {
-            let parts: Option<Vec<Vec<Slice>>> =
-                pieces.iter().map(|piece| piece.slices(layer)).collect();
-            let gather = |parts: Vec<Vec<Slice>>| {
-                Layer::gather(&parts.concat(), scheme.layer(layer), reserve)
+            let (pieces, start) = match gathered.scheme.windows().has(layer) {
+                true => (recent, gathered.window_start),
+                false => (pieces, 0),
             };
-            layers.push(parts.map(gather).transpose()?);
+            let parts = pieces.iter().map(|piece| piece.slices(layer));
+            let parts: Option<Vec<Vec<Slice>>> = parts.collect();
+            if parts.is_none() && gathered.scheme.windows().has(layer) {
+                return Err(Exception::custom("pages lack what a window needs of them"));
+            }
+            let gather = |parts: Vec<Vec<Slice>>| {
+                let packing = gathered.scheme.layer(layer);
+                Layer::gather(&parts.concat(), start, packing, gathered.reserve_of(layer))
+            };
+            let parts = parts.filter(|parts| !parts.is_empty());
+            let layer = parts.map(gather).transpose()?;
+            gathered.layers.push(layer);
         }
-        let gathered = Self {
-            layers,
-            states: Vec::new(),
-            reserve,
-            scheme,
-        };
         // Models that are recurrent throughout have nothing of each token.
         if count > 0 && gathered.length() != length {
             return Err(Exception::custom("the pages are not of one model"));
@@ -298,8 +365,25 @@ impl Tail {
         Ok(gathered)
     }
 
-    /// Copies of the tokens of each range. Computed some layers at a time; a
-    /// layer that was copied is given up if `consume`.
+    /// Copies of what windows hold of each range.
+    pub fn cut_windows(&self, ranges: &[Range<usize>]) -> Result<Vec<PageContent>, Exception> {
+        let windows = self.scheme.windows();
+        let cut = |range: &Range<usize>, at: usize| {
+            let layer = self.layers[at].as_ref().filter(|_| windows.has(at));
+            layer.map(|layer| layer.cut(range.start, range.end, None))
+        };
+        let layers = |range| (0..self.layers.len()).map(move |at| cut(range, at).transpose());
+        let page = |range| -> Result<PageContent, Exception> {
+            Ok(PageContent {
+                layers: layers(range).collect::<Result<_, _>>()?,
+            })
+        };
+        ranges.iter().map(page).collect()
+    }
+
+    /// Copies of the tokens of each range; windows have nothing of those that
+    /// they gave up. Computed some layers at a time; a layer that was copied is
+    /// given up if `consume`.
     pub fn cut(
         &mut self,
         ranges: &[Range<usize>],
@@ -309,8 +393,10 @@ impl Tail {
         let (mut lazy, mut done) = (0, 0);
         for at in 0..self.layers.len() {
             let packing = self.scheme.layer(at);
+            let is_window = self.scheme.windows().has(at);
             for (page, range) in pages.iter_mut().zip(ranges) {
-                let layer = self.layers[at].as_ref();
+                let has = |_: &&Layer| !is_window || range.start >= self.window_start;
+                let layer = self.layers[at].as_ref().filter(has);
                 let cut = layer.map(|layer| layer.cut(range.start, range.end, packing));
                 page.layers.push(cut.transpose()?);
                 lazy += page.layers[at]

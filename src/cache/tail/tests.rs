@@ -64,7 +64,7 @@ fn what_is_gathered_is_independent() {
         Piece::Page(&pages[1], 30),
         Piece::Tail(&tail, 94..120),
     ];
-    let mut gathered = Tail::gather(&pieces, 0, Rc::default()).unwrap();
+    let mut gathered = Tail::gather(&pieces, &[], 0, Rc::default()).unwrap();
     tail.truncate(10).unwrap();
     let [keys, _] = append(&mut tail, 0, &rows(900, 110));
     keys.eval().unwrap();
@@ -84,7 +84,7 @@ fn cutting_up_gives_the_buffers_up() {
     assert_eq!(tail.bytes(), 0);
     assert!(pages[0].layers[1].is_none());
     let pieces = [Piece::Page(&pages[0], 64), Piece::Page(&pages[1], 6)];
-    let mut back = Tail::gather(&pieces, 100, Rc::default()).unwrap();
+    let mut back = Tail::gather(&pieces, &[], 100, Rc::default()).unwrap();
     assert_eq!(back.length(), 70);
     let [keys, _] = append(&mut back, 2, &rows(70, 1));
     assert_eq!(numbers(&keys), counting(71));
@@ -118,7 +118,7 @@ fn wide(from: usize, count: usize) -> Array {
 fn scheme(mode: &str) -> Rc<Scheme> {
     let mode: KvMode = mode.parse().unwrap();
     let layers = [KvLayer::new(2, WIDTH as usize, Dtype::Float32)];
-    Rc::new(Scheme::new(mode, &layers).unwrap())
+    Rc::new(Scheme::new(mode, &layers, 0).unwrap())
 }
 
 fn floats(array: &Array) -> Vec<f32> {
@@ -196,7 +196,7 @@ fn packed_pages_come_back_as_they_were() {
             let pieces: Vec<Piece> = full
                 .chain(rest.iter().map(|page| Piece::Page(page, last)))
                 .collect();
-            Tail::gather(&pieces, 0, scheme(mode)).unwrap()
+            Tail::gather(&pieces, &[], 0, scheme(mode)).unwrap()
         };
         let [got, _] = append(&mut all(&pages, 44), 0, &wide(300, 1));
         assert_eq!(floats(&got), floats(&wanted), "{mode}");
@@ -207,13 +207,13 @@ fn packed_pages_come_back_as_they_were() {
             Piece::Page(&pages[2], 30),
         ];
         let [from_pages, _] = append(
-            &mut Tail::gather(&pieces, 0, scheme(mode)).unwrap(),
+            &mut Tail::gather(&pieces, &[], 0, scheme(mode)).unwrap(),
             0,
             &wide(158, 1),
         );
         let pieces = [Piece::Tail(&whole, 0..158)];
         let [from_tail, _] = append(
-            &mut Tail::gather(&pieces, 0, scheme(mode)).unwrap(),
+            &mut Tail::gather(&pieces, &[], 0, scheme(mode)).unwrap(),
             0,
             &wide(158, 1),
         );

@@ -113,6 +113,7 @@ pub(super) fn share_with_draft(options: &mut CacheOptions, draft: &Resident) -> 
         layers,
         limit: part(options.limit),
         kept_limit: part(options.kept_limit),
+        step_rows: options.step_rows,
         ..CacheOptions::default()
     };
     options.limit -= shared.limit;

@@ -178,6 +178,7 @@ impl<L: Loader> Engine<L> {
             snapshots_only: !resident.decoder.can_forget(),
             limit: room,
             kept_limit: kept,
+            step_rows: self.chunk,
         };
         self.kv_mode = self.options.kv_mode;
         if let Err(refusal) = Scheme::check(self.kv_mode, &options.layers) {

@@ -151,7 +151,7 @@ impl DecodeSpec {
 }
 
 /// Rows `qkv [T, (heads + 2 kv_heads) · dim]` of one sequence, the first at the
-/// position that `table [1, 4]` begins with, as queries `[1, heads, T, dim]`,
+/// position that `table [1, 5]` begins with, as queries `[1, heads, T, dim]`,
 /// keys and values `[1, kv_heads, T, dim]`; queries and keys normed and rotated
 /// as in [`decode_attention`].
 ///
@@ -206,25 +206,29 @@ pub struct DecodeRow {
     pub first: i32,
     /// Rows of the same sequence just before it, fewer than [`MOST_ROWS`].
     pub before: i32,
+    /// The position that its buffers begin with, at most `first`.
+    pub start: i32,
     /// `[1, kv_heads, capacity, dim]` each; the row's own key and value are
-    /// written into them in place, at `position`.
+    /// written into them in place, for its position.
     pub keys: Array,
     pub values: Array,
 }
 
 /// Numbers of a row in a [`row_table`].
-pub const ROW_FIELDS: usize = 4;
+pub const ROW_FIELDS: usize = 5;
 
 /// What the kernel wants to know of the rows: the same for all layers that see
 /// equally far.
 pub fn row_table(rows: &[DecodeRow]) -> Vec<i32> {
-    rows.iter()
-        .flat_map(|row| [row.position, row.keys.dim(2), row.first, row.before])
-        .collect()
+    let fields = |row: &DecodeRow| {
+        let capacity = row.keys.dim(2);
+        [row.position, capacity, row.first, row.before, row.start]
+    };
+    rows.iter().flat_map(fields).collect()
 }
 
 /// Attention of rows `qkv [T, (heads + 2 kv_heads) · dim]`, described by `rows`,
-/// with their [`row_table`] as `table [T, 4]`. `norms` are the weights `[dim]` of the norms
+/// with their [`row_table`] as `table [T, 5]`. `norms` are the weights `[dim]` of the norms
 /// of queries and keys; `turns [dim / 2]` the angle, in radians, by which each
 /// pair turns from one position to the next. Gives `[T, heads · dim]`.
 ///
@@ -360,6 +364,7 @@ mod tests {
             position: 9,
             first: 0,
             before,
+            start: 0,
             keys: Array::from_f32(0.0),
             values: Array::from_f32(0.0),
         };

@@ -18,7 +18,7 @@ constexpr int WARPS = 4;
 constexpr int KEYS_AT_ONCE = WARPS * 32 / LANES;
 constexpr int CHUNKS = DIM / (8 * LANES);
 constexpr int SHARE = HEADS / KV_HEADS;
-constexpr int FIELDS = 4;
+constexpr int FIELDS = 5;
 constexpr int FRESH = 16;
 constexpr float LOG2E = 1.4426950408889634f;
 // Below every score: what has seen no key has this and the weight 0.
@@ -34,11 +34,12 @@ struct Row {
   int capacity; // tokens that its buffers hold
   int first;    // the first position it may see
   int before;   // rows of its sequence just before it in the input
+  int start;    // the position that its buffers begin with
 };
 
 __device__ inline Row row_of(const int* rows, int row) {
   const int* r = rows + row * FIELDS;
-  return {r[0], r[1], r[2], r[3]};
+  return {r[0], r[1], r[2], r[3], r[4]};
 }
 
 __device__ inline float warp_sum(float x) {
@@ -249,8 +250,10 @@ __device__ inline void decode(
   const int part = (length - row.first + gridDim.x - 1) / gridDim.x;
   const int begin = row.first + blockIdx.x * part;
   const int end = min(begin + part, length);
-  T* head_keys = keys + static_cast<int64_t>(kv_head) * row.capacity * DIM;
-  T* head_values = values + static_cast<int64_t>(kv_head) * row.capacity * DIM;
+  // Where position 0 would be: what is read and written lies behind `start`.
+  const int64_t origin = (static_cast<int64_t>(kv_head) * row.capacity - row.start) * DIM;
+  T* head_keys = keys + origin;
+  T* head_values = values + origin;
   // What this step brings is in shared memory, the rest was written before.
   const int first_fresh = max(begin, row.position - row.before);
   const int fresh = max(end - first_fresh, 0);

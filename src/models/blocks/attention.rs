@@ -230,13 +230,15 @@ impl Attention {
         }
         for sequence in sequences {
             let own = (at.layer, sequence.rows);
-            let [keys, values] = at.kv.place(sequence.sequence, own, form)?;
+            let buffers = at.kv.place(sequence.sequence, own, form)?;
+            let [keys, values] = &buffers.arrays;
             rows.extend((0..sequence.rows as i32).map(|before| {
                 let position = sequence.position + before;
                 mlx::DecodeRow {
                     position,
                     first: position.saturating_sub(seen.saturating_sub(1)).max(0),
                     before,
+                    start: buffers.start as i32,
                     keys: keys.clone(),
                     values: values.clone(),
                 }
@@ -283,7 +285,7 @@ impl Attention {
         plan: &Plan,
     ) -> Result<[Array; 3], Exception> {
         if let Some(turns) = self.turns(qkv.dtype()) {
-            let table = plan.row_table(vec![rows.position, 0, 0, 0], mlx::ROW_FIELDS);
+            let table = plan.row_table(vec![rows.position, 0, 0, 0, 0], mlx::ROW_FIELDS);
             return mlx::spread_heads(qkv, &self.decode, self.norms(), turns, &table);
         }
         let count = rows.rows as i32;
@@ -365,7 +367,7 @@ impl Attention {
         at: &mut Context,
     ) -> Result<Array, Exception> {
         let past = at.kv.update(sequence, at.layer, k, v)?;
-        let view = at.plan.view(self.sight, q.dim(2), past.length());
+        let view = at.plan.view(self.sight, q.dim(2), past.positions());
         let mask = view.mask(at.plan, q.dtype())?;
         let scoring = mlx::Scoring {
             scale: self.scale,

@@ -53,6 +53,16 @@ pub enum Sight {
     Chunk(usize),
 }
 
+impl Sight {
+    /// How many tokens at the end it sees at most, itself among them.
+    fn reach(self) -> Option<usize> {
+        match self {
+            Self::All => None,
+            Self::Window(tokens) | Self::Chunk(tokens) => Some(tokens),
+        }
+    }
+}
+
 /// Norms of queries and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QkNorm {
@@ -278,9 +288,8 @@ impl MixerSpec {
                 let mut kept = KvLayer::new(a.kv_heads, a.head_dim, dtype);
                 if a.sinks {
                     kept.packs = Packs::Refused("its heads have sinks, which make up for no error");
-                } else if a.sight != Sight::All {
-                    kept.packs = Packs::Plain;
                 }
+                kept.reach = a.sight.reach();
                 kept
             }
             Self::Mla(a) => KvLayer {

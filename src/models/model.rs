@@ -4,8 +4,8 @@ use mlx_rs::{Array, Dtype, error::Exception, ops, transforms::eval};
 
 use super::{
     ModelSpec,
-    blocks::{Context, Matrix, Mixer, Mlp, Norm, Precision},
-    step::{Input, Plan, Rows, Step},
+    blocks::{Context, Linear, Matrix, Mixer, Mlp, Norm, Precision},
+    step::{Input, Plan, Rows, SequenceRows, Step},
 };
 use crate::{
     cache::{KvLayer, KvStore},
@@ -24,10 +24,12 @@ pub struct Model {
     pub(super) precision: Precision,
     pub(super) quantisation: String,
     pub(super) embedding: Matrix,
+    /// Learned positions `[context, hidden]`.
+    pub(super) positions: Option<Array>,
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Norm,
     /// `None`: the embedding serves as head.
-    pub(super) head: Option<Matrix>,
+    pub(super) head: Option<Linear>,
 }
 
 /// A mixer and an MLP, as far as the layer has them, in the order in which they
@@ -35,6 +37,8 @@ pub struct Model {
 #[derive(Debug)]
 pub(super) struct Layer {
     pub branches: Vec<Branch>,
+    /// They see the same residual path instead of one after the other.
+    pub parallel: bool,
 }
 
 /// What is added to the residual path, between norms.
@@ -75,17 +79,16 @@ impl Path {
 }
 
 impl Branch {
-    fn forward(&self, path: &mut Path, factor: f32, at: &mut Context) -> Result<(), Exception> {
-        let input = path.join(self.before.as_ref())?;
+    /// What it adds to the residual path, given its normed input.
+    fn forward(&self, input: &Array, factor: f32, at: &mut Context) -> Result<Array, Exception> {
         let mut added = match &self.block {
-            Block::Mixer(mixer) => mixer.forward(&input, at)?,
-            Block::Mlp(mlp) => mlp.forward(&input)?,
+            Block::Mixer(mixer) => mixer.forward(input, at)?,
+            Block::Mlp(mlp) => mlp.forward(input)?,
         };
         if let Some(norm) = &self.after {
             added = norm.forward(&added)?;
         }
-        path.added = Some(times(added, factor)?);
-        Ok(())
+        times(added, factor)
     }
 
     fn arrays(&self) -> Vec<&Array> {
@@ -94,12 +97,46 @@ impl Branch {
             Block::Mlp(mlp) => mlp.arrays(),
         };
         let norms = self.before.iter().chain(&self.after);
-        arrays.extend(norms.map(|norm| &norm.weight));
+        arrays.extend(norms.flat_map(Norm::arrays));
         arrays
     }
 }
 
 impl Layer {
+    fn forward(&self, path: &mut Path, factor: f32, at: &mut Context) -> Result<(), Exception> {
+        if self.parallel {
+            return self.side_by_side(path, factor, at);
+        }
+        for branch in &self.branches {
+            let input = path.join(branch.before.as_ref())?;
+            path.added = Some(branch.forward(&input, factor, at)?);
+        }
+        Ok(())
+    }
+
+    /// A branch without a norm of its own shares the one before it.
+    fn side_by_side(
+        &self,
+        path: &mut Path,
+        factor: f32,
+        at: &mut Context,
+    ) -> Result<(), Exception> {
+        let mut input = path.x.clone();
+        let mut sum: Option<Array> = None;
+        for branch in &self.branches {
+            if branch.before.is_some() {
+                input = path.join(branch.before.as_ref())?;
+            }
+            let added = branch.forward(&input, factor, at)?;
+            sum = Some(match sum {
+                None => added,
+                Some(sum) => sum.add(added)?,
+            });
+        }
+        path.added = sum;
+        Ok(())
+    }
+
     pub fn arrays(&self) -> Vec<&Array> {
         self.branches.iter().flat_map(Branch::arrays).collect()
     }
@@ -136,8 +173,9 @@ impl Model {
             .embedding
             .arrays()
             .into_iter()
-            .chain([&self.norm.weight]);
-        let head = self.head.iter().flat_map(Matrix::arrays);
+            .chain(&self.positions)
+            .chain(self.norm.arrays());
+        let head = self.head.iter().flat_map(Linear::arrays);
         layers
             .chain(ends)
             .chain(head)
@@ -195,6 +233,7 @@ impl Model {
             Input::Embeddings(embeddings) => embeddings.as_dtype(self.precision.activations)?,
         };
         let plan = Plan::new(&step.sequences, x.dim(0) as usize)?;
+        let x = self.with_positions(x, &step.sequences)?;
         let unpacks = self.is_packed() && mlx::unpacks(x.dim(0));
         let mut path = Path { x, added: None };
         for (layer, weights) in self.layers.iter().enumerate() {
@@ -203,15 +242,24 @@ impl Model {
                 plan: &plan,
                 kv: &mut *kv,
             };
-            for branch in &weights.branches {
-                branch.forward(&mut path, self.spec.factors.branch, &mut at)?;
-            }
+            weights.forward(&mut path, self.spec.factors.branch, &mut at)?;
             if unpacks && layer % UNPACKED_LAYERS == UNPACKED_LAYERS - 1 {
                 eval([&path.x])?;
             }
         }
         let x = path.join(None)?;
         self.logits(&x, &plan, &step.logits)
+    }
+
+    /// The learned positions added, where the model has such.
+    fn with_positions(&self, x: Array, sequences: &[SequenceRows]) -> Result<Array, Exception> {
+        let Some(table) = &self.positions else {
+            return Ok(x);
+        };
+        let rows = |s: &SequenceRows| s.position..s.position + s.rows as i32;
+        let positions: Vec<i32> = sequences.iter().flat_map(rows).collect();
+        let positions = Array::from_slice(&positions, &[positions.len() as i32]);
+        x.add(table.take_axis(positions, 0)?)
     }
 
     fn is_packed(&self) -> bool {
@@ -227,9 +275,11 @@ impl Model {
             }
             Some(rows) => x.take_axis(Array::from_slice(&rows, &[rows.len() as i32]), 0)?,
         };
-        let head = self.head.as_ref().unwrap_or(&self.embedding);
         let x = times(self.norm.forward(&x)?, self.spec.factors.head)?;
-        let logits = head.project(&x)?;
+        let logits = match &self.head {
+            Some(head) => head.forward(&x)?,
+            None => self.embedding.project(&x)?,
+        };
         let Some(cap) = self.spec.logit_cap else {
             return Ok(logits);
         };

@@ -1,6 +1,6 @@
-//! What stands between the two halves of a gated MLP.
+//! What stands between the two matrices of an MLP, gated or plain.
 
-use std::f32::consts::PI;
+use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
 use mlx_rs::{Array, error::Exception, ops};
 
@@ -18,17 +18,37 @@ impl Activation {
         }
         let parts = gate_up.split_equal(2, -1)?;
         let (gate, up) = (&parts[0], &parts[1]);
-        let number = |x: f32| Array::from_f32(x).as_dtype(gate.dtype());
+        if self == Self::Clamped {
+            return clamped(gate, up);
+        }
+        self.of(gate)?.multiply(up)
+    }
+
+    /// Of numbers that stand for themselves, as in a plain MLP.
+    pub fn of(self, x: &Array) -> Result<Array, Exception> {
+        let number = |value: f32| Array::from_f32(value).as_dtype(x.dtype());
         match self {
-            Self::Silu | Self::Gelu => gelu(gate)?.multiply(up),
+            Self::Silu => silu(x),
+            Self::Gelu => gelu(x),
+            Self::GeluExact => {
+                let share = ops::erf(x.multiply(number(FRAC_1_SQRT_2)?)?)?;
+                x.multiply(number(0.5)?)?.multiply(share.add(number(1.0)?)?)
+            }
+            Self::SquaredRelu => ops::maximum(x, number(0.0)?)?.square(),
             Self::Clamped => {
-                let gate = ops::minimum(gate, number(LIMIT)?)?;
-                let up = ops::minimum(ops::maximum(up, number(-LIMIT)?)?, number(LIMIT)?)?;
-                let gate = gate.multiply(ops::sigmoid(gate.multiply(number(SLOPE)?)?)?)?;
-                gate.multiply(up.add(number(1.0)?)?)
+                let x = ops::minimum(x, number(LIMIT)?)?;
+                x.multiply(ops::sigmoid(x.multiply(number(SLOPE)?)?)?)
             }
         }
     }
+}
+
+fn clamped(gate: &Array, up: &Array) -> Result<Array, Exception> {
+    let number = |x: f32| Array::from_f32(x).as_dtype(gate.dtype());
+    let up = ops::minimum(ops::maximum(up, number(-LIMIT)?)?, number(LIMIT)?)?;
+    Activation::Clamped
+        .of(gate)?
+        .multiply(up.add(number(1.0)?)?)
 }
 
 /// `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`

@@ -95,7 +95,11 @@ impl Attention {
                 && spec.temperature.is_none()
                 && rotated == spec.head_dim
                 && !matches!(spec.sight, Sight::Chunk(_))
-                && matches!(spec.qk_norm, QkNorm::None | QkNorm::Head),
+                && matches!(spec.qk_norm, QkNorm::None | QkNorm::Head)
+                && parts
+                    .norms
+                    .iter()
+                    .all(|(q, k)| q.rms_weight().and(k.rms_weight()).is_some()),
             parts,
             norm: spec.qk_norm,
             rope: spec
@@ -118,7 +122,7 @@ impl Attention {
         let mut arrays = parts.qkv.arrays();
         arrays.extend(parts.output.arrays());
         if let Some((q, k)) = &parts.norms {
-            arrays.extend([&q.weight, &k.weight]);
+            arrays.extend(q.arrays().chain(k.arrays()));
         }
         arrays.extend(&parts.sinks);
         arrays
@@ -301,10 +305,8 @@ impl Attention {
 
     /// Weights of the norms of queries and keys.
     fn norms(&self) -> Option<(&Array, &Array)> {
-        self.parts
-            .norms
-            .as_ref()
-            .map(|(q, k)| (&q.weight, &k.weight))
+        let (q, k) = self.parts.norms.as_ref()?;
+        Some((q.rms_weight()?, k.rms_weight()?))
     }
 
     /// One row of each of several sequences: normed and rotated together.

@@ -86,7 +86,8 @@ impl GatedDelta {
     pub fn arrays(&self) -> Vec<&Array> {
         let mut arrays = self.input.arrays();
         arrays.extend(self.conv.arrays());
-        arrays.extend([&self.slopes, &self.step_bias, &self.norm.weight]);
+        arrays.extend([&self.slopes, &self.step_bias]);
+        arrays.extend(self.norm.arrays());
         arrays.extend(self.output.arrays());
         arrays
     }

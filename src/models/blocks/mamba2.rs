@@ -4,7 +4,7 @@ use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{CausalConv, Context, Linear, Norm, by_sequence, gated_delta::parts, silu, split};
 use crate::{
-    mlx::{self, Recurrence},
+    mlx::Recurrence,
     models::spec::Mamba2Spec,
 };
 
@@ -32,12 +32,8 @@ impl Mamba2 {
         let y = by_sequence(&inner, at, |rows, state| self.mix(rows, state))?;
         let y = y.multiply(silu(&gate)?)?;
         let y = match (&self.norm, self.spec.norm_groups) {
-            (Some(norm), Some(groups)) if groups > 1 => {
-                let parts = [y.dim(0), groups as i32, width / groups as i32];
-                let normed = mlx::rms_norm(&y.reshape(&parts)?, None, norm.eps)?;
-                normed.reshape(y.shape())?.multiply(&norm.weight)?
-            }
-            (Some(norm), _) => norm.forward(&y)?,
+            (Some(norm), Some(groups)) => norm.by_groups(&y, groups as i32)?,
+            (Some(norm), None) => norm.forward(&y)?,
             (None, _) => y,
         };
         self.output.forward(&y)
@@ -85,7 +81,7 @@ impl Mamba2 {
         let mut arrays = self.input.arrays();
         arrays.extend(self.conv.arrays());
         arrays.extend([&self.slopes, &self.step_bias, &self.skip]);
-        arrays.extend(self.norm.iter().map(|norm| &norm.weight));
+        arrays.extend(self.norm.iter().flat_map(Norm::arrays));
         arrays.extend(self.output.arrays());
         arrays
     }

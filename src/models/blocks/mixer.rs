@@ -2,7 +2,9 @@
 
 use mlx_rs::{Array, error::Exception};
 
-use super::{Attention, Context, GatedDelta, GatedMlp, Mamba2, Matrix, Mla, Moe, ShortConv};
+use super::{
+    Attention, Context, GatedDelta, GatedMlp, Mamba2, Matrix, Mla, Moe, PlainMlp, ShortConv,
+};
 
 #[derive(Debug, Clone)]
 pub enum Mixer {
@@ -52,6 +54,7 @@ impl Mixer {
 #[derive(Debug, Clone)]
 pub enum Mlp {
     Gated(GatedMlp),
+    Plain(PlainMlp),
     Moe(Box<Moe>),
 }
 
@@ -60,6 +63,7 @@ impl Mlp {
     pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
         match self {
             Self::Gated(mlp) => mlp.forward(x),
+            Self::Plain(mlp) => mlp.forward(x),
             Self::Moe(moe) => moe.forward(x),
         }
     }
@@ -68,6 +72,7 @@ impl Mlp {
     pub fn is_packed(&self) -> bool {
         let down = match self {
             Self::Gated(mlp) => &mlp.down.weight,
+            Self::Plain(mlp) => &mlp.down.weight,
             Self::Moe(moe) => &moe.down.weight,
         };
         matches!(down, Matrix::Quantised { .. })
@@ -76,6 +81,7 @@ impl Mlp {
     pub fn arrays(&self) -> Vec<&Array> {
         match self {
             Self::Gated(mlp) => mlp.arrays(),
+            Self::Plain(mlp) => mlp.arrays(),
             Self::Moe(moe) => moe.arrays(),
         }
     }

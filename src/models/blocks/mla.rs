@@ -61,10 +61,11 @@ impl Mla {
 
     pub fn arrays(&self) -> Vec<&Array> {
         let parts = &self.parts;
-        let mut arrays = vec![&parts.norm.weight, &parts.key_up, &parts.value_up];
+        let mut arrays = vec![&parts.key_up, &parts.value_up];
+        arrays.extend(parts.norm.arrays());
         if let Some((down, norm)) = &parts.query_down {
             arrays.extend(down.arrays());
-            arrays.push(&norm.weight);
+            arrays.extend(norm.arrays());
         }
         for linear in [&parts.query, &parts.down, &parts.output] {
             arrays.extend(linear.arrays());

@@ -1,4 +1,5 @@
-//! The gated MLP: `down(activation(gate x, up x))`, gate and up in one product.
+//! The gated MLP: `down(activation(gate x, up x))`, gate and up in one product;
+//! and the plain one: `down(activation(up x))`.
 
 use mlx_rs::{Array, error::Exception};
 
@@ -21,6 +22,27 @@ impl GatedMlp {
 
     pub fn arrays(&self) -> Vec<&Array> {
         let mut arrays = self.gate_up.arrays();
+        arrays.extend(self.down.arrays());
+        arrays
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct PlainMlp {
+    pub up: Linear,
+    pub down: Linear,
+    pub activation: Activation,
+}
+
+impl PlainMlp {
+    /// From `[T, hidden]` to `[T, hidden]`.
+    pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
+        let inner = self.activation.of(&self.up.forward(x)?)?;
+        self.down.forward(&inner)
+    }
+
+    pub fn arrays(&self) -> Vec<&Array> {
+        let mut arrays = self.up.arrays();
         arrays.extend(self.down.arrays());
         arrays
     }

@@ -25,7 +25,7 @@ pub use mamba2::Mamba2;
 pub use matrix::Matrix;
 pub use mixer::{Mixer, Mlp};
 pub use mla::{Mla, MlaParts};
-pub use mlp::GatedMlp;
+pub use mlp::{GatedMlp, PlainMlp};
 pub use moe::{Moe, Router, Shared};
 pub use norm::Norm;
 pub use precision::{Precision, on_gpu};

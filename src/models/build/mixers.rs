@@ -9,7 +9,10 @@ use crate::models::{
         Attention, AttentionParts, CausalConv, GatedDelta, Linear, Mamba2, Matrix, Mixer, Mla,
         MlaParts, Norm, Projections, ShortConv,
     },
-    spec::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm, ShortConvSpec},
+    spec::{
+        AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm, QkvLayout,
+        ShortConvSpec,
+    },
     weights::ExpertNames,
 };
 
@@ -60,13 +63,12 @@ impl Builder<'_> {
     fn qkv(&mut self, spec: &AttentionSpec) -> Result<Vec<Linear>, ModelError> {
         let (hidden, names, bias) = (self.spec.hidden, self.spec.names, spec.qkv_bias);
         let (queries, keys) = (spec.query_width(), spec.kv_width());
-        if spec.fused {
-            return Ok(vec![self.linear(
-                names.fused_qkv,
-                queries + 2 * keys,
-                hidden,
-                bias,
-            )?]);
+        if spec.qkv != QkvLayout::Apart {
+            let all = self.linear(names.fused_qkv, queries + 2 * keys, hidden, bias)?;
+            return Ok(vec![match spec.qkv {
+                QkvLayout::ByGroup => all.select(&rows_by_kind(spec))?,
+                QkvLayout::Apart | QkvLayout::Joined => all,
+            }]);
         }
         let [q, k, v] = names.qkv;
         let (key, value) = (
@@ -203,16 +205,14 @@ impl Builder<'_> {
     fn gated_delta(&mut self, spec: &GatedDeltaSpec) -> Result<GatedDelta, ModelError> {
         let (hidden, values) = (self.spec.hidden, spec.values());
         let norm = self.tensor("linear_attn.norm.weight", &[spec.value_dim])?;
+        let eps = self.spec.norm.eps;
         Ok(GatedDelta {
             spec: *spec,
             input: Projections::new(self.delta_input(spec)?)?,
             conv: self.conv(DELTA_CONV, [spec.channels(), spec.kernel], false)?,
             slopes: self.slopes("linear_attn.A_log", spec.value_heads)?,
             step_bias: self.exact("linear_attn.dt_bias", &[spec.value_heads])?,
-            norm: Norm {
-                weight: norm,
-                eps: self.spec.norm_eps,
-            },
+            norm: Norm::rms(norm, eps),
             output: self.linear("linear_attn.out_proj", hidden, values, false)?,
         })
     }
@@ -261,10 +261,10 @@ impl Builder<'_> {
         }
         let norm = match spec.norm_groups {
             None => None,
-            Some(_) => Some(Norm {
-                weight: self.tensor(&name("norm.weight"), &[width])?,
-                eps: self.spec.norm_eps,
-            }),
+            Some(_) => {
+                let weight = self.tensor(&name("norm.weight"), &[width])?;
+                Some(Norm::rms(weight, self.spec.norm.eps))
+            }
         };
         Ok(Mamba2 {
             spec: *spec,
@@ -298,4 +298,21 @@ impl Builder<'_> {
         let name = self.in_layer(part);
         self.source.exact(&name, shape)
     }
+}
+
+/// The rows of a matrix that has them by key head, so that all queries come
+/// first, then all keys, then all values.
+fn rows_by_kind(spec: &AttentionSpec) -> Vec<i32> {
+    let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
+    let heads = |first: usize, count: usize| {
+        let of_key_head = move |head: usize| {
+            let start = (head * (group + 2) + first) * dim;
+            start..start + count * dim
+        };
+        (0..spec.kv_heads).flat_map(of_key_head)
+    };
+    let rows = heads(0, group)
+        .chain(heads(group, 1))
+        .chain(heads(group + 1, 1));
+    rows.map(|row| row as i32).collect()
 }

@@ -5,8 +5,8 @@ use mlx_rs::Array;
 use super::Builder;
 use crate::models::{
     ModelError,
-    blocks::{ExpertLinear, GatedMlp, Mlp, Moe, Projections, Router, Shared},
-    spec::{Activation, GatedSpec, MlpSpec, MoeSpec, SharedSpec},
+    blocks::{ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared},
+    spec::{Activation, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec},
     weights::ExpertNames,
 };
 
@@ -14,7 +14,18 @@ impl Builder<'_> {
     pub(super) fn mlp(&mut self, spec: &MlpSpec) -> Result<Mlp, ModelError> {
         Ok(match spec {
             MlpSpec::Gated(spec) => Mlp::Gated(self.gated(spec)?),
+            MlpSpec::Plain(spec) => Mlp::Plain(self.plain(spec)?),
             MlpSpec::Moe(spec) => Mlp::Moe(Box::new(self.moe(spec)?)),
+        })
+    }
+
+    fn plain(&mut self, spec: &PlainSpec) -> Result<PlainMlp, ModelError> {
+        let (hidden, inner) = (self.spec.hidden, spec.intermediate);
+        let [up, down] = self.spec.names.plain;
+        Ok(PlainMlp {
+            up: self.linear(up, inner, hidden, spec.bias)?,
+            down: self.linear(down, hidden, inner, spec.bias)?,
+            activation: spec.activation,
         })
     }
 

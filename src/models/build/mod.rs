@@ -11,7 +11,7 @@ use super::{
     Model, ModelError, ModelSpec,
     blocks::{Linear, Norm, Precision},
     model::{Block, Branch, Layer},
-    spec::{NormOffset, NormPlaces},
+    spec::NormOffset,
     weights::Source,
 };
 
@@ -42,21 +42,27 @@ pub fn build(
         layers.push(layer);
     }
     let norm = builder.norm(names.norm.to_owned(), spec.hidden)?;
-    builder.source.settle(&[&norm.weight])?;
+    builder.source.settle(&norm.arrays().collect::<Vec<_>>())?;
     let head = match spec.tied {
         true => None,
         false => {
-            let head = builder.source.matrix(names.head, spec.vocab, spec.hidden)?;
+            let head = builder.named(names.head, spec.vocab, spec.hidden, spec.head_bias)?;
             builder.source.settle(&head.arrays())?;
             Some(head)
         }
     };
+    let positions = spec.positions.map(|rows| {
+        let name = format!("{}.weight", names.positions);
+        builder.source.tensor(&name, &[rows, spec.hidden])
+    });
+    let positions = positions.transpose()?;
     Ok(Model {
         spec,
         precision,
         quantisation,
         embedding,
         layers,
+        positions,
         norm,
         head,
     })
@@ -74,7 +80,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn norm_offset(&self) -> f32 {
-        match self.spec.norm_offset {
+        match self.spec.norm.offset {
             NormOffset::None => 0.0,
             NormOffset::One => 1.0,
             NormOffset::OneIfPublished => {
@@ -95,28 +101,39 @@ impl Builder<'_> {
     fn layer(&mut self) -> Result<Layer, ModelError> {
         let (spec, names) = (self.spec, &self.spec.names);
         let layer = &spec.layers[self.index];
+        let [before_mixer, before_mlp] = spec.norms.before();
         let mut branches = Vec::with_capacity(2);
         if let Some(mixer) = &layer.mixer {
             let mixer = Block::Mixer(Box::new(self.mixer(mixer)?));
-            branches.push(self.branch(mixer, names.before_mixer, names.after_mixer)?);
+            let around = [names.before_mixer, names.after_mixer];
+            branches.push(self.branch(mixer, before_mixer, around)?);
         }
         if let Some(mlp) = &layer.mlp {
             let mlp = Block::Mlp(self.mlp(mlp)?);
-            branches.push(self.branch(mlp, names.before_mlp, names.after_mlp)?);
+            let around = [names.before_mlp, names.after_mlp];
+            branches.push(self.branch(mlp, before_mlp, around)?);
         }
-        Ok(Layer { branches })
+        Ok(Layer {
+            branches,
+            parallel: spec.norms.is_parallel(),
+        })
     }
 
-    fn branch(&mut self, block: Block, before: &str, after: &str) -> Result<Branch, ModelError> {
+    fn branch(
+        &mut self,
+        block: Block,
+        normed: bool,
+        [before, after]: [&str; 2],
+    ) -> Result<Branch, ModelError> {
         let (places, hidden) = (self.spec.norms, self.spec.hidden);
         let mut norm = |wanted: bool, name: &str| {
             let module = self.in_layer(name);
             wanted.then(|| self.norm(module, hidden)).transpose()
         };
         Ok(Branch {
-            before: norm(places != NormPlaces::After, before)?,
+            before: norm(normed, before)?,
             block,
-            after: norm(places != NormPlaces::Before, after)?,
+            after: norm(places.after(), after)?,
         })
     }
 
@@ -134,7 +151,18 @@ impl Builder<'_> {
         bias: bool,
     ) -> Result<Linear, ModelError> {
         let module = self.in_layer(part);
-        let weight = self.source.matrix(&module, rows, columns)?;
+        self.named(&module, rows, columns, bias)
+    }
+
+    /// A linear layer by its full name.
+    fn named(
+        &mut self,
+        module: &str,
+        rows: usize,
+        columns: usize,
+        bias: bool,
+    ) -> Result<Linear, ModelError> {
+        let weight = self.source.matrix(module, rows, columns)?;
         let bias: Option<Array> = match bias {
             true => Some(self.source.tensor(&format!("{module}.bias"), &[rows])?),
             false => None,
@@ -148,15 +176,27 @@ impl Builder<'_> {
         self.source.tensor(&name, shape)
     }
 
+    /// A norm of the model's kind.
     fn norm(&mut self, module: String, length: usize) -> Result<Norm, ModelError> {
-        let mut weight = self.source.tensor(&format!("{module}.weight"), &[length])?;
-        if self.norm_offset != 0.0 {
+        let spec = self.spec.norm;
+        let mut part = |wanted: bool, part: &str| {
+            let name = format!("{module}.{part}");
+            wanted
+                .then(|| self.source.tensor(&name, &[length]))
+                .transpose()
+        };
+        let (mut weight, bias) = (part(spec.weight, "weight")?, part(spec.bias, "bias")?);
+        if let Some(weight) = &mut weight
+            && self.norm_offset != 0.0
+        {
             let offset = Array::from_f32(self.norm_offset);
-            weight = weight.add(offset.as_dtype(weight.dtype())?)?;
+            *weight = weight.add(offset.as_dtype(weight.dtype())?)?;
         }
         Ok(Norm {
             weight,
-            eps: self.spec.norm_eps,
+            bias,
+            eps: spec.eps,
+            centred: spec.centred,
         })
     }
 }

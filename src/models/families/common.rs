@@ -7,8 +7,8 @@ use crate::models::{
     blocks::yarn_magnitude,
     spec::{
         Activation, AttentionSpec, Factors, GatedSpec, LayerSpec, Mamba2Spec, MixerSpec, MlaSpec,
-        MlpSpec, ModelSpec, MoeNames, MoeSpec, Names, NormOffset, NormPlaces, RopeScaling,
-        RopeSpec, Routing, Sight,
+        MlpSpec, ModelSpec, MoeNames, MoeSpec, Names, NormPlaces, NormSpec, RopeScaling, RopeSpec,
+        Routing, Sight,
     },
 };
 
@@ -56,12 +56,13 @@ pub fn decoder_with(
         hidden,
         context,
         layers: vec![layer; layer_count(config)?],
-        norm_eps: config.positive(keys.norm_eps)? as f32,
-        norm_offset: NormOffset::None,
+        norm: NormSpec::rms(config.positive(keys.norm_eps)? as f32),
         norms: NormPlaces::Before,
         factors: Factors::NONE,
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", true)?,
+        head_bias: false,
+        positions: None,
         names: Names::LLAMA,
     })
 }

@@ -46,7 +46,7 @@ pub fn decoder(
         mlp.activation = Activation::Gelu;
     }
     spec.norms = NormPlaces::Around;
-    spec.norm_offset = NormOffset::One;
+    spec.norm.offset = NormOffset::One;
     spec.tied = true;
     spec.names = NAMES;
     Ok(spec)

@@ -3,7 +3,7 @@
 use super::common;
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{Factors, LayerSpec, Mamba2Spec, MixerSpec, Names, NormOffset, NormPlaces},
+    spec::{Factors, LayerSpec, Mamba2Spec, MixerSpec, Names, NormPlaces, NormSpec},
 };
 
 const NAMES: Names = Names {
@@ -45,12 +45,13 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         // A state has no end; this is a bound for plans of memory.
         context: context.unwrap_or(1 << 20),
         layers: vec![layer; common::layer_count(config)?],
-        norm_eps: config.positive("layer_norm_epsilon")? as f32,
-        norm_offset: NormOffset::None,
+        norm: NormSpec::rms(config.positive("layer_norm_epsilon")? as f32),
         norms: NormPlaces::Before,
         factors: Factors::NONE,
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", false)?,
+        head_bias: false,
+        positions: None,
         names: NAMES,
     })
 }

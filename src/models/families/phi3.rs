@@ -2,7 +2,7 @@
 //! up in another, and rotation of a part of each head.
 
 use super::common;
-use crate::models::{Config, ModelError, ModelSpec};
+use crate::models::{Config, ModelError, ModelSpec, spec::QkvLayout};
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     let mut spec = common::decoder(config, 131_072, 10_000.0)?;
@@ -10,7 +10,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         .number_or_none("partial_rotary_factor")?
         .unwrap_or(1.0);
     for attention in spec.attentions_mut() {
-        attention.fused = true;
+        attention.qkv = QkvLayout::Joined;
         let rotated = (attention.head_dim as f64 * factor) as usize;
         attention
             .rope

@@ -35,7 +35,7 @@ pub fn hybrid(config: &Config, fused: bool) -> Result<ModelSpec, ModelError> {
                 .for_each(|rope| rope.dims = Some(rotated));
         }
     }
-    spec.norm_offset = NormOffset::OneIfPublished;
+    spec.norm.offset = NormOffset::OneIfPublished;
     spec.tied = config.flag_or("tie_word_embeddings", false)?;
     Ok(spec)
 }

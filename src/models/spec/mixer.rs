@@ -24,8 +24,7 @@ pub struct AttentionSpec {
     pub head_dim: usize,
     pub qkv_bias: bool,
     pub output_bias: bool,
-    /// Queries, keys and values come from one matrix, `Names::fused_qkv`.
-    pub fused: bool,
+    pub qkv: QkvLayout,
     pub qk_norm: QkNorm,
     pub sight: Sight,
     /// Every head has a logit of its own that takes part in the softmax and
@@ -41,6 +40,18 @@ pub struct AttentionSpec {
     /// result is multiplied with.
     pub gate: bool,
     pub temperature: Option<Temperature>,
+}
+
+/// Where queries, keys and values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkvLayout {
+    /// A matrix each, `Names::qkv`.
+    Apart,
+    /// One matrix, `Names::fused_qkv`: all queries, all keys, all values.
+    Joined,
+    /// One matrix, in which every key head stands together: the queries that
+    /// share it, its key, its value.
+    ByGroup,
 }
 
 /// Tokens before its own that a token sees.
@@ -157,7 +168,7 @@ impl AttentionSpec {
             head_dim,
             qkv_bias: false,
             output_bias: false,
-            fused: false,
+            qkv: QkvLayout::Apart,
             qk_norm: QkNorm::None,
             sight: Sight::All,
             sinks: false,

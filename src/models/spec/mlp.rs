@@ -5,7 +5,16 @@ use super::MoeNames;
 #[derive(Debug, Clone, PartialEq)]
 pub enum MlpSpec {
     Gated(GatedSpec),
+    Plain(PlainSpec),
     Moe(MoeSpec),
+}
+
+/// The plain MLP: `down(activation(up(x)))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlainSpec {
+    pub intermediate: usize,
+    pub bias: bool,
+    pub activation: Activation,
 }
 
 /// The gated MLP: `down(activation(gate(x)) * up(x))`.
@@ -24,6 +33,10 @@ pub enum Activation {
     Silu,
     /// `gelu(gate) · up`, by its approximation with tanh.
     Gelu,
+    /// The same, by the error function.
+    GeluExact,
+    /// `max(gate, 0)² · up`
+    SquaredRelu,
     /// `gate' · sigmoid(1.702 gate') · (up' + 1)`, with gates of at most 7 and
     /// the others within ±7 (gpt-oss).
     Clamped,
@@ -106,6 +119,9 @@ impl MlpSpec {
         };
         match self {
             Self::Gated(g) => gated(g.intermediate, g.bias),
+            Self::Plain(p) => {
+                2 * hidden * p.intermediate + usize::from(p.bias) * (p.intermediate + hidden)
+            }
             Self::Moe(m) => {
                 let router = m.experts * (hidden + usize::from(m.router_bias));
                 let correction = usize::from(m.routing.correction) * m.experts;

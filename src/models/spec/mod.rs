@@ -11,12 +11,15 @@ mod check;
 mod mixer;
 mod mlp;
 mod names;
+mod norm;
 mod rope;
 
 pub use mixer::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm};
-pub use mixer::{ShortConvSpec, Sight, Temperature};
-pub use mlp::{Activation, GatedSpec, GroupScore, MlpSpec, MoeSpec, Routing, Score, SharedSpec};
+pub use mixer::{QkvLayout, ShortConvSpec, Sight, Temperature};
+pub use mlp::SharedSpec;
+pub use mlp::{Activation, GatedSpec, GroupScore, MlpSpec, MoeSpec, PlainSpec, Routing, Score};
 pub use names::{Joined, MoeNames, Names};
+pub use norm::{NormOffset, NormPlaces, NormSpec};
 pub use rope::{RopeScaling, RopeSpec};
 
 /// A decoder-only model: embedding, layers of a mixer and an MLP, a final norm
@@ -30,9 +33,7 @@ pub struct ModelSpec {
     /// Tokens the model was made for.
     pub context: usize,
     pub layers: Vec<LayerSpec>,
-    /// Added to the mean square in every RMS norm.
-    pub norm_eps: f32,
-    pub norm_offset: NormOffset,
+    pub norm: NormSpec,
     /// Where the norms of a layer stand.
     pub norms: NormPlaces,
     pub factors: Factors,
@@ -40,6 +41,11 @@ pub struct ModelSpec {
     pub logit_cap: Option<f32>,
     /// The head is the embedding, transposed.
     pub tied: bool,
+    /// A head of its own has a bias.
+    pub head_bias: bool,
+    /// Rows of the table of learned positions, which are added to the
+    /// embeddings, if there is one.
+    pub positions: Option<usize>,
     pub names: Names,
 }
 
@@ -48,28 +54,6 @@ pub struct ModelSpec {
 pub struct LayerSpec {
     pub mixer: Option<MixerSpec>,
     pub mlp: Option<MlpSpec>,
-}
-
-/// What is added to the weights of the norms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormOffset {
-    None,
-    /// Weights are kept as distances from 1.
-    One,
-    /// They are in what the makers published, and not any more in what was
-    /// converted for MLX: told apart by how convolutions are stored.
-    OneIfPublished,
-}
-
-/// Norms around the mixer and the MLP, each of which is added to its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormPlaces {
-    /// `x + f(norm(x))`
-    Before,
-    /// `x + norm(f(x))`
-    After,
-    /// `x + norm(f(norm(x)))`
-    Around,
 }
 
 /// Constants that some families multiply with.
@@ -163,17 +147,24 @@ impl ModelSpec {
     pub fn parameters(&self) -> u64 {
         let embeddings = if self.tied { 1 } else { 2 } * self.vocab * self.hidden;
         let layers: usize = self.layers.iter().map(|l| self.layer_parameters(l)).sum();
-        (embeddings + layers + self.hidden) as u64
+        let bias = usize::from(self.head_bias) * self.vocab;
+        let positions = self.positions.unwrap_or(0) * self.hidden;
+        let norm = self.norm.parameters(self.hidden);
+        (embeddings + layers + norm + bias + positions) as u64
     }
 
     fn layer_parameters(&self, layer: &LayerSpec) -> usize {
         let hidden = self.hidden;
-        let norms = match self.norms {
-            NormPlaces::Before | NormPlaces::After => hidden,
-            NormPlaces::Around => 2 * hidden,
-        };
-        let mixer = layer.mixer.as_ref().map(|m| norms + m.parameters(hidden));
-        let mlp = layer.mlp.as_ref().map(|m| norms + m.parameters(hidden));
+        let norm = self.norm.parameters(hidden);
+        let after = usize::from(self.norms.after());
+        let [mixer_norms, mlp_norms] = self
+            .norms
+            .before()
+            .map(|is| norm * (usize::from(is) + after));
+        let mixer = layer.mixer.as_ref();
+        let mixer = mixer.map(|m| mixer_norms + m.parameters(hidden));
+        let mlp = layer.mlp.as_ref();
+        let mlp = mlp.map(|m| mlp_norms + m.parameters(hidden));
         mixer.unwrap_or(0) + mlp.unwrap_or(0)
     }
 }

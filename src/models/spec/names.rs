@@ -7,6 +7,8 @@ pub struct Names {
     pub embedding: &'static str,
     pub norm: &'static str,
     pub head: &'static str,
+    /// Of the table of learned positions.
+    pub positions: &'static str,
     pub layer: &'static str,
     pub before_mixer: &'static str,
     pub after_mixer: &'static str,
@@ -21,6 +23,8 @@ pub struct Names {
     pub gate_up: [&'static str; 2],
     pub fused_gate_up: &'static str,
     pub down: &'static str,
+    /// Up and down of an MLP without a gate.
+    pub plain: [&'static str; 2],
 }
 
 /// Names within a layer. `{}` stands for the expert's number.
@@ -56,6 +60,7 @@ impl Names {
         embedding: "model.embed_tokens",
         norm: "model.norm",
         head: "lm_head",
+        positions: "model.embed_positions",
         layer: "model.layers.{}",
         before_mixer: "input_layernorm",
         after_mixer: "post_attention_layernorm",
@@ -70,6 +75,7 @@ impl Names {
         gate_up: ["mlp.gate_proj", "mlp.up_proj"],
         fused_gate_up: "mlp.gate_up_proj",
         down: "mlp.down_proj",
+        plain: ["mlp.fc1", "mlp.fc2"],
     };
 
     /// The full name of `part` in layer `index`.

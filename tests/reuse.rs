@@ -251,6 +251,63 @@ fn every_kind_of_layer_is_reused() {
     }
 }
 
+/// Every kind of layer is found by the next program too, as far as full pages
+/// and snapshots go.
+#[test]
+fn every_kind_of_layer_survives_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    for (family, more) in kinds::all() {
+        let path = folder.path().join(format!("{family}.json"));
+        std::fs::write(&path, config(family, &more).to_string()).unwrap();
+        let pages = folder.path().join(family);
+        let source = || ModelSource::Random {
+            id: family.into(),
+            config: path.clone(),
+            bits: None,
+        };
+        let start = |disk: bool| {
+            let engine = EngineHandle::start(EngineOptions {
+                prefill_chunk: Some(256),
+                disk_cache: disk.then(|| DiskOptions {
+                    folder: pages.clone(),
+                    limit: 1 << 30,
+                }),
+                ..EngineOptions::default()
+            });
+            wait(engine.load(source())).unwrap();
+            engine
+        };
+        let alone = start(false);
+        let mut history: Vec<u32> = (0..700).map(|i| i * 7 % 90).collect();
+        for restart in 0..3 {
+            let mut branch = history[..history.len() - 60].to_vec();
+            branch.extend([5, 6, 7, 8]);
+            let engine = start(true);
+            for prompt in [&history, &branch] {
+                wait(alone.load(source())).unwrap();
+                let (wanted, _) = scored(&alone, prompt);
+                let (got, cached) = scored(&engine, prompt);
+                let close = got.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(
+                    close && got.len() == wanted.len(),
+                    "{family}, restart {restart}, {cached} cached: {got:?}, {wanted:?}"
+                );
+                // Of the prompt before, that was 70 tokens shorter.
+                assert!(
+                    restart == 0 || cached + 70 + 130 > prompt.len(),
+                    "{family}, restart {restart}: {cached}"
+                );
+            }
+            wait(engine.flush());
+            let stats = engine.stats().borrow().clone();
+            assert_eq!(stats.cache.disk.rejects.total(), 0, "{family}");
+            let read = stats.cache.disk.read_pages > 0;
+            assert_eq!(read, restart > 0, "{family}, restart {restart}");
+            history.extend((0..70).map(|i| (i * 11 + restart) % 90));
+        }
+    }
+}
+
 fn config(family: &str, more: &Value) -> Value {
     let mut config = json!({
         "model_type": family, "hidden_size": 128, "intermediate_size": 192,

@@ -102,6 +102,12 @@ impl KvCache {
         if walk.tokens() == 0 {
             return Ok(holder);
         }
+        let last = walk.path.last().and_then(|page| self.pages.get(*page));
+        // Whoever makes room may give it up.
+        let snapshot = last.and_then(|page| page.snapshot.clone());
+        if self.snapshots_only && snapshot.is_none() {
+            return Ok(holder);
+        }
         let sources = walk.sources();
         sources.iter().for_each(|page| self.pages.refer(*page));
         let kept: Vec<HolderId> = sources.iter().filter_map(|p| self.place_of(*p)).collect();
@@ -118,9 +124,8 @@ impl KvCache {
                     .iter()
                     .for_each(|(p, _)| self.pages.release(*p));
                 holder.tail = tail;
-                let last = walk.path.last().and_then(|page| self.pages.get(*page));
-                if let Some(snapshot) = last.and_then(|page| page.snapshot.as_ref()) {
-                    holder.tail.restore(snapshot);
+                if let Some(snapshot) = snapshot {
+                    holder.tail.restore(&snapshot);
                 }
                 holder.path = walk.path.clone();
                 Ok(holder)

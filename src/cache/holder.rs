@@ -220,7 +220,9 @@ impl KvCache {
             if !short && kept <= self.kept_limit {
                 return;
             }
-            if !self.drop_copies() && !self.give_up_one(short, needed) {
+            let gave = self.drop_copies() || self.give_up_one(short, needed);
+            let gave = gave || (short && self.pages.forget_snapshot());
+            if !gave {
                 return;
             }
         }

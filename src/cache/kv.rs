@@ -82,7 +82,7 @@ pub struct KvCache {
     /// Latest last.
     pub(super) hot: VecDeque<Holder>,
     pub(super) pages: PageStore,
-    pub(super) disk: Option<ModelDisk>,
+    pub(super) disk: Option<Rc<ModelDisk>>,
     fingerprint: String,
     layers: Vec<KvLayer>,
     state_bytes: u64,
@@ -156,10 +156,7 @@ impl KvCache {
         let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
         let mut walk = self.pages.walk(root, wanted);
         walk.forget_shorter_than(LEAST_COMMON);
-        let on_disk = match self.snapshots_only {
-            true => 0,
-            false => self.read_on(&mut walk, wanted, promised, scheme.page_bytes()),
-        };
+        let on_disk = self.walk_on(&mut walk, wanted, promised, scheme.page_bytes());
         self.settle(&mut walk);
         let holder = match self.continued(root, wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected)?,

@@ -7,15 +7,18 @@
 //! page's content lies at which time). A mode says in how many bits full pages
 //! are kept (`mode`, `scheme`); recurrent layers leave snapshots at ends of pages
 //! (`snapshots`), and layers that look back a part of the way only give up what
-//! lies behind it (`windows`). Full pages go to a folder as well and come back from there
-//! after a restart (`disk`, `saving`).
+//! lies behind it (`windows`). Full pages go to a folder as well (`disk`,
+//! `saving`), as bytes (`image`), and come back from there after a restart
+//! (`lower`).
 
 mod content;
 mod counters;
 pub mod disk;
 mod finding;
 mod holder;
+mod image;
 pub mod kv;
+mod lower;
 mod mode;
 pub mod page;
 mod pages;

@@ -229,7 +229,8 @@ impl PageStore {
         });
     }
 
-    /// Keeps what recurrent layers carry on at the end of a page.
+    /// Keeps what recurrent layers carry on at the end of a full page. What
+    /// the disk has of it lacks that.
     pub fn keep_snapshot(&mut self, id: PageId, snapshot: Snapshot) {
         let Some(page) = self.pages.get_mut(&id) else {
             return;
@@ -237,7 +238,20 @@ impl PageStore {
         if page.snapshot.is_none() {
             self.bytes += snapshot.bytes();
             page.snapshot = Some(snapshot);
+            if std::mem::take(&mut page.saved) {
+                self.unsaved.push_back(id);
+            }
         }
+    }
+
+    /// Gives up the snapshot of a page that running sequences begin with, if
+    /// there is any.
+    pub fn forget_snapshot(&mut self) -> bool {
+        let pages = self.pages.values_mut();
+        let mut pages = pages.filter(|page| page.references > 0);
+        let snapshot = pages.find_map(|page| page.snapshot.take());
+        self.bytes -= snapshot.as_ref().map_or(0, Snapshot::bytes);
+        snapshot.is_some()
     }
 
     pub fn mark_saved(&mut self, id: PageId) {

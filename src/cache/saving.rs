@@ -1,17 +1,19 @@
-//! Pages on their way to the disk and back.
+//! Pages on their way to the disk.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use super::{
-    KvCache, PageContent, PageHash,
-    disk::{ModelDisk, image},
+    KvCache, PageContent, Snapshot,
+    disk::ModelDisk,
+    image::PageImage,
     page::PAGE_TOKENS,
-    pages::{HolderId, PageId, Place, Walk, WalkEnd},
+    pages::{HolderId, PageId, Place},
 };
 
 /// Bytes of pages that are handed to the disk's writer at once: a request that
 /// comes meanwhile waits for them.
 const AT_ONCE: u64 = 8 << 20;
+const MOST_AT_ONCE: usize = 256;
 
 /// What is left to hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,90 +29,16 @@ pub enum Unsaved {
 impl KvCache {
     /// Adds the disk tier: pages of the model are found there and stored there.
     pub fn with_disk(mut self, disk: ModelDisk) -> Self {
-        self.disk = Some(disk);
+        self.disk = Some(Rc::new(disk));
         self
-    }
-
-    /// Goes on where memory knows no more of `wanted`, and takes the pages that
-    /// the disk has into memory, as far as there is room beside `promised`
-    /// bytes. Gives the tokens that come from there.
-    pub(super) fn read_on(
-        &mut self,
-        walk: &mut Walk,
-        wanted: &[u32],
-        promised: u64,
-        page_bytes: u64,
-    ) -> usize {
-        let Some(disk) = self.disk.take() else {
-            return 0;
-        };
-        let pinned = walk.path.len();
-        let room = self.limit.saturating_sub(self.running_bytes() + promised);
-        let most = (room / page_bytes) as usize;
-        let pages = self.stored_pages(&disk, walk, wanted, most);
-        if !pages.is_empty() {
-            let pinned_pages = walk.sources();
-            pinned_pages.iter().for_each(|page| self.pages.refer(*page));
-            let bytes = page_bytes * pages.len() as u64;
-            self.make_room(self.limit.saturating_sub(promised + bytes), &[]);
-            for (hash, tokens) in pages {
-                let parent = walk.path.last().copied();
-                let parent_hash = self.pages.hash_after(walk.root, parent);
-                let Some(content) = disk.read(walk.root, [hash, parent_hash], tokens) else {
-                    break;
-                };
-                let (content, window) = content.split(self.plain.windows());
-                let place = || Place::Own(content);
-                let Some(page) = self.pages.insert((walk.root, parent), tokens, place) else {
-                    break;
-                };
-                self.pages.put_window(page, window);
-                self.pages.mark_saved(page);
-                walk.path.push(page);
-            }
-            pinned_pages
-                .iter()
-                .for_each(|page| self.pages.release(*page));
-            if walk.path.len() > pinned {
-                walk.partial = None;
-                walk.end = match walk.tokens() == wanted.len() {
-                    true => WalkEnd::Complete,
-                    false => WalkEnd::NoPage,
-                };
-            }
-        }
-        self.read_windows(&disk, walk);
-        self.disk = Some(disk);
-        (walk.path.len() - pinned) * PAGE_TOKENS
-    }
-
-    /// The full pages of `wanted` after `walk` that the disk has a file of.
-    fn stored_pages<'a>(
-        &self,
-        disk: &ModelDisk,
-        walk: &Walk,
-        wanted: &'a [u32],
-        most: usize,
-    ) -> Vec<(PageHash, &'a [u32])> {
-        let last = walk.path.last().copied();
-        let mut hash = self.pages.hash_after(walk.root, last);
-        let rest = wanted.chunks_exact(PAGE_TOKENS).skip(walk.path.len());
-        let chain = rest.map(|tokens| {
-            hash = hash.child(tokens);
-            (hash, tokens)
-        });
-        chain
-            .take(most)
-            .take_while(|(hash, _)| disk.contains(walk.root, *hash))
-            .collect()
     }
 
     /// Hands pages that the disk does not have to its writer, a few at a time.
     pub fn write_behind(&mut self) -> Unsaved {
-        let Some(disk) = self.disk.take() else {
+        let Some(disk) = self.disk.clone() else {
             return Unsaved::None;
         };
-        let left = match (disk.is_writing(), disk.has_room()) {
+        match (disk.is_writing(), disk.has_room()) {
             (false, _) => Unsaved::None,
             (true, false) => match self.pages.next_unsaved() {
                 None => Unsaved::None,
@@ -120,20 +48,21 @@ impl KvCache {
                 }
             },
             (true, true) => self.hand_over(&disk),
-        };
-        self.disk = Some(disk);
-        left
+        }
     }
 
     fn hand_over(&mut self, disk: &ModelDisk) -> Unsaved {
-        let most = (AT_ONCE / self.plain.page_bytes()).clamp(1, 256) as usize;
         let mut in_tails: HashMap<HolderId, Vec<PageId>> = HashMap::new();
-        let mut count = 0;
-        while count < most
+        let (mut count, mut bytes) = (0, 0);
+        while count < MOST_AT_ONCE
+            && bytes < AT_ONCE
             && let Some(id) = self.pages.next_unsaved()
         {
             count += 1;
-            match self.pages.get(id).map(|page| &page.place) {
+            let page = self.pages.get(id);
+            let snapshot = page.and_then(|page| page.snapshot.as_ref());
+            bytes += self.plain.page_bytes() + snapshot.map_or(0, Snapshot::bytes);
+            match page.map(|page| &page.place) {
                 Some(Place::In(holder)) => in_tails.entry(*holder).or_default().push(id),
                 _ => self.save(disk, id),
             }
@@ -176,11 +105,12 @@ impl KvCache {
         let Some(page) = self.pages.get(id) else {
             return;
         };
-        let parent = self.pages.hash_after(page.root, page.parent);
-        if !disk.contains(page.root, page.hash) {
+        let snapshot = page.snapshot.as_ref();
+        let names = [page.hash, self.pages.hash_after(page.root, page.parent)];
+        if !disk.has(page.root, page.hash, snapshot.is_some()) {
             let content = content.clone().with(page.window.as_ref());
-            match image(page.hash, parent, &page.tokens, &content) {
-                Ok(image) => disk.write(page.root, image),
+            match PageImage::of(names, &page.tokens, &content, snapshot) {
+                Ok(image) => disk.write(page.root, Arc::new(image)),
                 Err(error) => tracing::warn!(%error, "a page could not be read for the disk"),
             }
         }
@@ -202,7 +132,7 @@ impl KvCache {
     /// lacks it. `false` when the disk does not take it.
     pub(super) fn save_before(&mut self, id: PageId) -> bool {
         let unsaved = self.pages.get(id).is_some_and(|page| !page.saved);
-        let Some(disk) = self.disk.take_if(|_| unsaved) else {
+        let Some(disk) = self.disk.clone().filter(|_| unsaved) else {
             return true;
         };
         let takes = disk.is_writing() && disk.has_room();
@@ -211,7 +141,6 @@ impl KvCache {
             Some(holder) => self.save_from_tail(&disk, holder, &[id]),
             None => self.save(&disk, id),
         }
-        self.disk = Some(disk);
         takes
     }
 }

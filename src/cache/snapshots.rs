@@ -46,6 +46,12 @@ impl KvCache {
             snapshots.retain(|_| at.next().is_some_and(|at: usize| at % 2 == 1));
         }
         snapshots.push(snapshot);
+        self.make_room(self.limit, &[]);
+        if self.running_bytes() > self.limit
+            && let Some(running) = self.running.get_mut(&sequence)
+        {
+            running.holder.snapshots.clear();
+        }
         Ok(())
     }
 
@@ -63,8 +69,6 @@ impl KvCache {
 
     /// Moves a snapshot at the end of the holder's last page to that page.
     pub(super) fn keep_snapshot(&mut self, holder: &mut Holder, page: PageId) {
-        // The disk keeps no states, and what it has is nothing without them.
-        self.pages.mark_saved(page);
         let end = holder.path.len() * PAGE_TOKENS;
         let snapshots = &mut holder.snapshots;
         if let Some(at) = snapshots.iter().position(|it| it.tokens == end) {

@@ -11,8 +11,8 @@ use mlx_rs::{error::Exception, transforms::async_eval};
 
 use super::{
     KvCache, PageContent,
-    disk::ModelDisk,
     holder::Holder,
+    lower::Search,
     page::PAGE_TOKENS,
     pages::{PageId, Place, Walk},
     tail::{Piece, Tail},
@@ -177,18 +177,17 @@ impl KvCache {
     }
 
     /// Reads what the windows that go on after `walk` lack from the disk.
-    pub(super) fn read_windows(&mut self, disk: &ModelDisk, walk: &Walk) {
+    pub(super) fn read_windows(&mut self, search: &Search, walk: &Walk) {
         let first = self.plain.windows().start(walk.tokens()) / PAGE_TOKENS;
         for (at, id) in walk.path.iter().enumerate().skip(first) {
             if self.has_window(*id, at * PAGE_TOKENS) {
                 continue;
             }
-            let Some(page) = self.pages.get(*id).filter(|page| page.saved) else {
+            if !self.pages.get(*id).is_some_and(|page| page.saved) {
                 return;
-            };
-            let parent = self.pages.hash_after(walk.root, page.parent);
-            let content = disk.read(walk.root, [page.hash, parent], &page.tokens);
-            let window = content.and_then(|content| content.split(self.plain.windows()).1);
+            }
+            let stored = search.read(at, None);
+            let window = stored.and_then(|stored| stored.content.split(self.plain.windows()).1);
             if window.is_none() {
                 return;
             }

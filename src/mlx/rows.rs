@@ -120,6 +120,9 @@ pub fn bytes(array: &Array) -> Result<Vec<u8>> {
         unsafe { std::slice::from_raw_parts(slice.as_ptr().cast(), size_of_val(slice)) }.to_vec()
     }
     let words = |error: mlx_rs::error::AsSliceError| Exception::custom(error.to_string());
+    if array.size() == 0 {
+        return Ok(Vec::new());
+    }
     match array.dtype() {
         Dtype::Float32 => array.try_as_slice::<f32>().map(raw).map_err(words),
         Dtype::Float16 => array.try_as_slice::<half::f16>().map(raw).map_err(words),

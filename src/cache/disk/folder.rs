@@ -6,13 +6,14 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
+use super::format::{self, FIXED, Parts, Reject};
 use crate::cache::PageHash;
 
 const PAGE: &str = "kv";
@@ -69,17 +70,22 @@ impl Folder {
         folder.join(hash).with_extension(PAGE)
     }
 
-    /// Writes a page's file, unless there is one; whether it did.
-    pub fn write(&self, key: &str, hash: PageHash, parts: &[&[u8]]) -> io::Result<bool> {
+    /// Whether there is a file of the page, with a snapshot if it has to have
+    /// one.
+    pub(super) fn has(&self, key: &str, hash: PageHash, snapshot: bool) -> bool {
+        let parts = peek(&self.path(key, hash), hash);
+        matches!(parts, Ok(Ok(parts)) if parts.states > 0 || !snapshot)
+    }
+
+    /// Writes a page's file; gives the bytes of the one that it replaces.
+    pub fn write(&self, key: &str, hash: PageHash, parts: &[&[u8]]) -> io::Result<u64> {
         let path = self.path(key, hash);
-        if path.exists() {
-            return Ok(false);
-        }
         if let Some(folder) = path.parent() {
             create(folder)?;
         }
+        let replaced = fs::metadata(&path).map_or(0, |file| file.len());
         write_whole(&path, parts)?;
-        Ok(true)
+        Ok(replaced)
     }
 
     /// Writes the model's name down.
@@ -173,6 +179,35 @@ impl Folder {
         }
         Ok(Some(swept))
     }
+}
+
+/// What the beginning of a page's file says.
+pub fn peek(path: &Path, hash: PageHash) -> io::Result<Result<Parts, Reject>> {
+    let mut start = Vec::with_capacity(FIXED);
+    File::open(path)?
+        .take(FIXED as u64)
+        .read_to_end(&mut start)?;
+    Ok(format::peek(&start, hash))
+}
+
+/// A page's file, without its states if these are not wanted.
+pub fn read(path: &Path, hash: PageHash, states: bool) -> io::Result<Result<Vec<u8>, Reject>> {
+    let mut opened = File::open(path)?;
+    let mut file = Vec::new();
+    let mut start = (&mut opened).take(FIXED as u64);
+    start.read_to_end(&mut file)?;
+    let parts = match format::peek(&file, hash) {
+        Ok(parts) => parts,
+        Err(reject) => return Ok(Err(reject)),
+    };
+    match states {
+        true => opened.read_to_end(&mut file)?,
+        // At least what was read already, whatever the header says.
+        false => opened
+            .take(parts.page.saturating_sub(FIXED as u64))
+            .read_to_end(&mut file)?,
+    };
+    Ok(Ok(file))
 }
 
 /// Marks a page as used now. A folder that is read-only keeps its order.

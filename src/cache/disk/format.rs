@@ -1,4 +1,5 @@
-//! The file of a page: a header, then keys and values layer by layer.
+//! The file of a page: a header, then keys and values layer by layer; behind
+//! them, where the page has a snapshot, what recurrent layers carry on.
 //!
 //! All numbers are little-endian:
 //!
@@ -6,51 +7,38 @@
 //! |---|---|
 //! | 0 | `MQKVPAGE` |
 //! | 8 | version, `u32` |
-//! | 12 | CRC-32 of the whole file without these four bytes |
-//! | 16 | length of the file, `u64` |
-//! | 24 | hash of the page, then of its parent, 16 bytes each |
-//! | 56 | number of tokens and of layers, `u32` each |
-//! | 64 | the tokens, `u32` each |
-//! | then | a layer: 0 if it keeps nothing, else 1 and for keys and for values the type (0 f32, 1 f16, 2 bf16, 3 u32: packed rows) and four `u32` of shape |
-//! | then | zeros up to a multiple of 64, then the elements |
+//! | 12 | CRC-32 of the page's part of the file without these four bytes |
+//! | 16 | length of the page's part, and of the snapshot's behind it (0 if there is none), `u64` each |
+//! | 32 | CRC-32 of the snapshot's part |
+//! | 36 | number of layers of the snapshot, `u32` |
+//! | 40 | hash of the page, then of its parent, 16 bytes each |
+//! | 72 | number of tokens and of layers, `u32` each |
+//! | 80 | the tokens, `u32` each |
+//! | then | a layer: 0 if it keeps nothing, else 1, its keys and its values |
+//! | then | a layer of the snapshot: 0 if it carries on nothing, else one more than it has states, and these |
+//! | then | zeros up to a multiple of 64, then the elements of the keys and values; those of the states are the other part |
+//!
+//! A tensor in the header is its type (0 f32, 1 f16, 2 bf16, 3 u32: packed
+//! rows), its number of dimensions, both of one byte, and its shape, `u32` each.
 //!
 //! Invariant: what [`decode`] returns is, but for one flaw in four thousand
 //! million, what [`encode`] was given.
 
 use mlx_rs::Dtype;
 
-use crate::cache::PageHash;
+use crate::cache::{
+    PageHash,
+    image::{PageImage, Tensor, byte_count},
+};
 
 /// Raised with every change of the format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 const MAGIC: &[u8; 8] = b"MQKVPAGE";
-const FIXED: usize = 64;
+/// Of the header, what is the same in all files.
+pub const FIXED: usize = 80;
 /// Elements begin at a multiple of this.
 const ALIGN: usize = 64;
-
-/// Keys or values of one layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor<B> {
-    pub dtype: Dtype,
-    pub shape: [i32; 4],
-    pub bytes: B,
-}
-
-/// A page on its way to the disk, or from it: `B` is `Vec<u8>` or `&[u8]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PageImage<B> {
-    pub hash: PageHash,
-    pub parent: PageHash,
-    pub tokens: Vec<u32>,
-    pub layers: Vec<Option<[Tensor<B>; 2]>>,
-}
-
-impl PageImage<Vec<u8>> {
-    pub fn bytes(&self) -> u64 {
-        let tensors = self.layers.iter().flatten().flatten();
-        tensors.map(|tensor| tensor.bytes.len() as u64).sum()
-    }
-}
+const MOST_DIMENSIONS: usize = 8;
 
 /// Why a file is not the page that it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +51,14 @@ pub enum Reject {
     Version,
     #[error("its checksum is wrong")]
     Checksum,
+}
+
+/// What the beginning of a file says of its parts, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    pub page: u64,
+    /// 0 if there is no snapshot.
+    pub states: u64,
 }
 
 fn code(dtype: Dtype) -> Option<u8> {
@@ -86,12 +82,17 @@ fn dtype(code: u8) -> Option<(Dtype, usize)> {
 }
 
 /// The header of a page's file; the elements follow it in the order of the
-/// layers. `None` if a type cannot be stored.
+/// layers, those of the states last. `None` if a type cannot be stored.
 pub fn encode(page: &PageImage<Vec<u8>>) -> Option<Vec<u8>> {
     let mut head = Vec::with_capacity(4096);
     head.extend(MAGIC);
     head.extend(VERSION.to_le_bytes());
-    head.extend([0; 12]);
+    head.extend([0; 4]);
+    head.extend([0; 8]);
+    head.extend(page.state_bytes().to_le_bytes());
+    head.extend(checksum([], page.state_tensors()).to_le_bytes());
+    let states = page.states.as_deref().unwrap_or_default();
+    head.extend((states.len() as u32).to_le_bytes());
     head.extend(page.hash.0);
     head.extend(page.parent.0);
     head.extend((page.tokens.len() as u32).to_le_bytes());
@@ -102,57 +103,106 @@ pub fn encode(page: &PageImage<Vec<u8>>) -> Option<Vec<u8>> {
     for layer in &page.layers {
         head.push(u8::from(layer.is_some()));
         for tensor in layer.iter().flatten() {
-            head.push(code(tensor.dtype)?);
-            for dim in tensor.shape {
-                head.extend(dim.to_le_bytes());
-            }
+            describe(tensor, &mut head)?;
+        }
+    }
+    for layer in states {
+        let count = layer.as_ref().map_or(0, |states| states.len() + 1);
+        head.push(u8::try_from(count).ok()?);
+        for tensor in layer.iter().flatten() {
+            describe(tensor, &mut head)?;
         }
     }
     head.resize(head.len().next_multiple_of(ALIGN), 0);
-    let length = head.len() as u64 + page.bytes();
+    let length = head.len() as u64 + byte_count(page.contents());
     head[16..24].copy_from_slice(&length.to_le_bytes());
-    let mut checksum = crc32fast::Hasher::new();
-    checksum.update(&head[..12]);
-    checksum.update(&head[16..]);
-    for tensor in page.layers.iter().flatten().flatten() {
-        checksum.update(&tensor.bytes);
-    }
-    head[12..16].copy_from_slice(&checksum.finalize().to_le_bytes());
+    let checksum = checksum([&head[..12], &head[16..]], page.contents());
+    head[12..16].copy_from_slice(&checksum.to_le_bytes());
     Some(head)
 }
 
-/// Reads the file of the page `hash`.
+fn describe(tensor: &Tensor<Vec<u8>>, head: &mut Vec<u8>) -> Option<()> {
+    if tensor.shape.len() > MOST_DIMENSIONS {
+        return None;
+    }
+    head.push(code(tensor.dtype)?);
+    head.push(tensor.shape.len() as u8);
+    for dim in &tensor.shape {
+        head.extend(dim.to_le_bytes());
+    }
+    Some(())
+}
+
+fn checksum<'a, const N: usize>(
+    head: [&[u8]; N],
+    tensors: impl Iterator<Item = &'a Tensor<Vec<u8>>>,
+) -> u32 {
+    let mut checksum = crc32fast::Hasher::new();
+    head.iter().for_each(|part| checksum.update(part));
+    tensors.for_each(|tensor| checksum.update(&tensor.bytes));
+    checksum.finalize()
+}
+
+/// What the first [`FIXED`] bytes of a file of the page `hash` say. They are
+/// not proved by it: that takes [`decode`].
 ///
 /// # Errors
-/// What is wrong with the file.
-pub fn decode(file: &[u8], hash: PageHash) -> Result<PageImage<&[u8]>, Reject> {
+/// When they are not those of such a file.
+pub fn peek(start: &[u8], hash: PageHash) -> Result<Parts, Reject> {
+    let parts = parts(start)?;
+    match start[40..56] == hash.0 {
+        true => Ok(parts),
+        false => Err(Reject::Foreign),
+    }
+}
+
+fn parts(file: &[u8]) -> Result<Parts, Reject> {
     let known = file.len().min(MAGIC.len());
     if file[..known] != MAGIC[..known] {
         return Err(Reject::Foreign);
     }
-    if file.len() < FIXED {
-        return Err(Reject::Truncated);
-    }
-    if number(file, 8) != Some(VERSION) {
-        return Err(Reject::Version);
+    // Older files may be shorter than what is looked at here.
+    match number(file, 8) {
+        Some(VERSION) if file.len() >= FIXED => {}
+        Some(VERSION) | None => return Err(Reject::Truncated),
+        Some(_) => return Err(Reject::Version),
     }
     let mut reader = Reader { file, at: 16 };
-    let length = u64::from_le_bytes(reader.array().ok_or(Reject::Truncated)?);
+    let mut length = || reader.array().map(u64::from_le_bytes);
+    let parts = length().zip(length());
+    let (page, states) = parts.ok_or(Reject::Truncated)?;
+    Ok(Parts { page, states })
+}
+
+/// Reads the file of the page `hash`; `file` is the whole of it or its page's
+/// part, without the states.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn decode(file: &[u8], hash: PageHash) -> Result<PageImage<&[u8]>, Reject> {
+    let parts = parts(file)?;
+    let length = file.len() as u64;
+    // A file that lacks its end says so in its length.
+    let whole = parts.page.saturating_add(parts.states);
+    let wrong = match length < parts.page || (length > parts.page && length < whole) {
+        true => Reject::Truncated,
+        false => Reject::Checksum,
+    };
+    let end = usize::try_from(parts.page.min(length)).unwrap_or(file.len());
+    let (page, states) = file.split_at(end.max(FIXED));
     let mut checksum = crc32fast::Hasher::new();
-    checksum.update(&file[..12]);
-    checksum.update(&file[16..]);
+    checksum.update(&page[..12]);
+    checksum.update(&page[16..]);
     if number(file, 12) != Some(checksum.finalize()) {
-        // A file that lacks its end says so in its length.
-        let short = length > file.len() as u64;
-        return Err(if short {
-            Reject::Truncated
-        } else {
-            Reject::Checksum
-        });
+        return Err(wrong);
+    }
+    let alone = states.is_empty() && length == parts.page;
+    if !alone && (length != whole || number(file, 32) != Some(crc32fast::hash(states))) {
+        return Err(wrong);
     }
     // From here on the file is as it was written, but maybe not by this program.
-    match reader.page() {
-        Some(page) if page.hash == hash && length == file.len() as u64 => Ok(page),
+    match read(page, states) {
+        Some(page) if page.hash == hash => Ok(page),
         _ => Err(Reject::Foreign),
     }
 }
@@ -162,9 +212,84 @@ fn number(file: &[u8], at: usize) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_le_bytes)
 }
 
+/// Type and shape.
+type Form = (u8, Vec<i32>);
+
 struct Reader<'a> {
     file: &'a [u8],
     at: usize,
+}
+
+/// The page of a file that is known to be whole; without the states if these
+/// are left away.
+fn read<'a>(page: &'a [u8], states: &'a [u8]) -> Option<PageImage<&'a [u8]>> {
+    let mut reader = Reader { file: page, at: 36 };
+    let carriers = reader.u32()?;
+    let hash = PageHash(reader.array()?);
+    let parent = PageHash(reader.array()?);
+    let (tokens, layers) = (reader.u32()?, reader.u32()?);
+    let tokens = reader.take(tokens as usize * 4)?.chunks_exact(4);
+    let tokens = tokens.filter_map(|t| t.try_into().ok().map(u32::from_le_bytes));
+    let tokens = tokens.collect();
+    let mut forms = Vec::new();
+    for _ in 0..layers {
+        forms.push(match reader.take(1)? {
+            [0] => None,
+            [1] => Some([reader.form()?, reader.form()?]),
+            _ => return None,
+        });
+    }
+    let mut state_forms = Vec::new();
+    for _ in 0..carriers {
+        let count = reader.take(1)?[0].checked_sub(1);
+        let forms = |count| {
+            (0..count)
+                .map(|_| reader.form())
+                .collect::<Option<Vec<_>>>()
+        };
+        state_forms.push(match count.map(forms) {
+            None => None,
+            Some(forms) => Some(forms?),
+        });
+    }
+    reader.at = reader.at.next_multiple_of(ALIGN);
+    let mut layers = Vec::with_capacity(forms.len());
+    for layer in forms {
+        layers.push(match layer {
+            None => None,
+            Some([keys, values]) => Some([reader.tensor(keys)?, reader.tensor(values)?]),
+        });
+    }
+    if reader.at != page.len() {
+        return None;
+    }
+    Some(PageImage {
+        hash,
+        parent,
+        tokens,
+        layers,
+        states: match states.is_empty() {
+            true => None,
+            false => Some(read_states(states, state_forms)?),
+        },
+    })
+}
+
+type States<'a> = Vec<Option<Vec<Tensor<&'a [u8]>>>>;
+
+fn read_states(part: &[u8], forms: Vec<Option<Vec<Form>>>) -> Option<States<'_>> {
+    let mut reader = Reader { file: part, at: 0 };
+    let mut states = Vec::with_capacity(forms.len());
+    for layer in forms {
+        states.push(match layer {
+            None => None,
+            Some(forms) => {
+                let tensors = forms.into_iter().map(|form| reader.tensor(form));
+                Some(tensors.collect::<Option<Vec<_>>>()?)
+            }
+        });
+    }
+    (reader.at == part.len()).then_some(states)
 }
 
 impl<'a> Reader<'a> {
@@ -183,48 +308,16 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn page(&mut self) -> Option<PageImage<&'a [u8]>> {
-        let hash = PageHash(self.array()?);
-        let parent = PageHash(self.array()?);
-        let (tokens, layers) = (self.u32()?, self.u32()?);
-        let tokens = self.take(tokens as usize * 4)?.chunks_exact(4);
-        let tokens = tokens.filter_map(|t| t.try_into().ok().map(u32::from_le_bytes));
-        let tokens = tokens.collect();
-        let mut shapes = Vec::new();
-        for _ in 0..layers {
-            shapes.push(match self.take(1)? {
-                [0] => None,
-                [1] => Some([self.shape()?, self.shape()?]),
-                _ => return None,
-            });
-        }
-        self.at = self.at.next_multiple_of(ALIGN);
-        let mut layers = Vec::with_capacity(shapes.len());
-        for layer in shapes {
-            layers.push(match layer {
-                None => None,
-                Some([keys, values]) => Some([self.tensor(keys)?, self.tensor(values)?]),
-            });
-        }
-        let page = PageImage {
-            hash,
-            parent,
-            tokens,
-            layers,
-        };
-        (self.at == self.file.len()).then_some(page)
-    }
-
-    fn shape(&mut self) -> Option<(u8, [i32; 4])> {
-        let code = self.array::<1>()?[0];
-        let mut shape = [0; 4];
-        for dim in &mut shape {
-            *dim = i32::try_from(self.u32()?).ok()?;
+    fn form(&mut self) -> Option<Form> {
+        let [code, dimensions] = self.array()?;
+        let mut shape = Vec::new();
+        for _ in 0..dimensions {
+            shape.push(i32::try_from(self.u32()?).ok()?);
         }
         Some((code, shape))
     }
 
-    fn tensor(&mut self, (code, shape): (u8, [i32; 4])) -> Option<Tensor<&'a [u8]>> {
+    fn tensor(&mut self, (code, shape): Form) -> Option<Tensor<&'a [u8]>> {
         let (dtype, each) = dtype(code)?;
         let count = shape.iter().try_fold(each, |count, dim| {
             count.checked_mul(usize::try_from(*dim).ok()?)
@@ -238,104 +331,5 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn page() -> PageImage<Vec<u8>> {
-        let tensor = |first: u8, dtype, each: i32| Tensor {
-            dtype,
-            shape: [1, 2, 3, 4],
-            bytes: (0..24 * each as u8)
-                .map(|i| i.wrapping_mul(7) ^ first)
-                .collect(),
-        };
-        PageImage {
-            hash: PageHash([7; 16]),
-            parent: PageHash([8; 16]),
-            tokens: vec![1, 70_000, 3],
-            layers: vec![
-                Some([tensor(1, Dtype::Float32, 4), tensor(2, Dtype::Float32, 4)]),
-                None,
-                Some([tensor(3, Dtype::Bfloat16, 2), tensor(4, Dtype::Float16, 2)]),
-            ],
-        }
-    }
-
-    fn file(page: &PageImage<Vec<u8>>) -> Vec<u8> {
-        let mut file = encode(page).unwrap();
-        for tensor in page.layers.iter().flatten().flatten() {
-            file.extend(&tensor.bytes);
-        }
-        file
-    }
-
-    #[test]
-    fn a_page_comes_back() {
-        let page = page();
-        let file = file(&page);
-        let back = decode(&file, page.hash).unwrap();
-        assert_eq!((back.parent, &back.tokens), (page.parent, &page.tokens));
-        for (a, b) in back.layers.iter().zip(&page.layers) {
-            let (a, b) = (a.iter().flatten(), b.iter().flatten());
-            assert!(a.zip(b).all(|(a, b)| {
-                (a.dtype, a.shape, a.bytes) == (b.dtype, b.shape, b.bytes.as_slice())
-            }));
-        }
-        assert_eq!(back.layers.len(), 3);
-        assert_eq!(decode(&file, PageHash([9; 16])), Err(Reject::Foreign));
-    }
-
-    #[test]
-    fn one_flipped_bit_anywhere_is_seen() {
-        let page = page();
-        let file = file(&page);
-        for at in 0..file.len() {
-            for bit in 0..8 {
-                let mut flipped = file.clone();
-                flipped[at] ^= 1 << bit;
-                let expected: &[Reject] = match at {
-                    0..8 => &[Reject::Foreign],
-                    8..12 => &[Reject::Version],
-                    16..24 => &[Reject::Checksum, Reject::Truncated],
-                    _ => &[Reject::Checksum],
-                };
-                let error = decode(&flipped, page.hash).unwrap_err();
-                assert!(expected.contains(&error), "{error} at {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_shorter_or_longer_file_is_seen() {
-        let page = page();
-        let mut file = file(&page);
-        for length in 0..file.len() {
-            assert_eq!(decode(&file[..length], page.hash), Err(Reject::Truncated));
-        }
-        file.push(0);
-        assert_eq!(decode(&file, page.hash), Err(Reject::Checksum));
-    }
-
-    #[test]
-    fn a_true_checksum_does_not_make_a_page() {
-        let page = page();
-        let good = file(&page);
-        for (at, value) in [
-            (24, 1u8),
-            (56, 200),
-            (57, 255),
-            (60, 2),
-            (60, 200),
-            (76, 9),
-            (77, 4),
-        ] {
-            let mut file = good.clone();
-            file[at] = value;
-            let mut checksum = crc32fast::Hasher::new();
-            checksum.update(&file[..12]);
-            checksum.update(&file[16..]);
-            file[12..16].copy_from_slice(&checksum.finalize().to_le_bytes());
-            assert_eq!(decode(&file, page.hash), Err(Reject::Foreign), "{at}");
-        }
-    }
-}
+#[path = "format_tests.rs"]
+mod tests;

@@ -7,6 +7,8 @@
 mod folder;
 mod format;
 #[cfg(test)]
+mod snapshot_tests;
+#[cfg(test)]
 mod tests;
 mod writer;
 
@@ -25,11 +27,10 @@ use std::{
 use serde::Serialize;
 
 pub use folder::{Folder, ModelUsage, Swept};
-pub use format::{PageImage, Reject, Tensor};
+pub use format::{Parts, Reject};
 use writer::{Job, Owner, Shared};
 
-use super::{PageContent, PageHash};
-use crate::mlx;
+use super::{PageContent, PageHash, Snapshot, image::PageImage};
 
 /// Bytes that may wait for the disk; more pages are not handed over.
 const QUEUE_BYTES: u64 = 256 << 20;
@@ -100,6 +101,25 @@ struct Tally {
     truncated: AtomicU64,
     version: AtomicU64,
     io: AtomicU64,
+}
+
+/// A page that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What its hash builds on, itself, and its parent.
+    pub root: PageHash,
+    pub hash: PageHash,
+    pub parent: PageHash,
+    pub tokens: &'a [u32],
+    /// With the snapshot at its end, after so many tokens.
+    pub snapshot: Option<usize>,
+}
+
+/// A page that was found, with its snapshot if that was asked for.
+#[derive(Debug)]
+pub struct Stored {
+    pub content: PageContent,
+    pub snapshot: Option<Snapshot>,
 }
 
 /// The pages of one model on the disk.
@@ -190,48 +210,59 @@ impl Disk {
 }
 
 impl ModelDisk {
-    /// Whether there is a file for the page, whose hash builds on `root`.
-    pub fn contains(&self, root: PageHash, hash: PageHash) -> bool {
-        self.path(root, hash).is_file()
+    /// Whether there is a file of the page, whose hash builds on `root`, and
+    /// how long its parts are. Reads no more than its beginning.
+    pub fn look(&self, root: PageHash, hash: PageHash) -> Option<Parts> {
+        let path = self.path(root, hash);
+        match folder::peek(&path, hash) {
+            Ok(parts) => parts.map_err(|reject| self.reject(&path, reject)).ok(),
+            Err(error) => {
+                self.refused(&path, &error);
+                None
+            }
+        }
+    }
+
+    /// Whether a page is stored, with its snapshot if it has one.
+    pub fn has(&self, root: PageHash, hash: PageHash, snapshot: bool) -> bool {
+        let parts = self.look(root, hash);
+        parts.is_some_and(|parts| parts.states > 0 || !snapshot)
     }
 
     fn path(&self, root: PageHash, hash: PageHash) -> PathBuf {
         self.shared.folder.path(&root.to_string(), hash)
     }
 
-    /// Reads the page of `tokens` after its parent; `None` if it is not there,
-    /// or not what it should be.
-    pub fn read(
-        &self,
-        root: PageHash,
-        [hash, parent]: [PageHash; 2],
-        tokens: &[u32],
-    ) -> Option<PageContent> {
-        let path = self.path(root, hash);
-        let file = match fs::read(&path) {
+    /// Reads a page; `None` if it is not there, or not what it should be.
+    pub fn read(&self, page: Wanted) -> Option<Stored> {
+        let path = self.path(page.root, page.hash);
+        let file = match folder::read(&path, page.hash, page.snapshot.is_some()) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "a page could not be read");
-                self.tally.io.fetch_add(1, Relaxed);
+                self.refused(&path, &error);
                 return None;
             }
         };
-        let page = format::decode(&file, hash).and_then(|page| {
-            let same = page.parent == parent && page.tokens == tokens;
-            same.then_some(page).ok_or(Reject::Foreign)
-        });
-        match page.and_then(|page| content(&page)) {
-            Ok(content) => {
+        let stored = file.and_then(|file| Ok((page.stored(&file)?, file.len() as u64)));
+        match stored {
+            Ok((stored, bytes)) => {
                 folder::touch(&path);
                 self.tally.read.fetch_add(1, Relaxed);
-                self.tally.read_bytes.fetch_add(file.len() as u64, Relaxed);
-                Some(content)
+                self.tally.read_bytes.fetch_add(bytes, Relaxed);
+                Some(stored)
             }
             Err(reject) => {
                 self.reject(&path, reject);
                 None
             }
+        }
+    }
+
+    /// The system's own reasons; a file that is not there is none.
+    fn refused(&self, path: &Path, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            tracing::warn!(path = %path.display(), %error, "a page could not be read");
+            self.tally.io.fetch_add(1, Relaxed);
         }
     }
 
@@ -258,7 +289,7 @@ impl ModelDisk {
     }
 
     /// Hands a page to the writer.
-    pub fn write(&self, root: PageHash, page: PageImage<Vec<u8>>) {
+    pub fn write(&self, root: PageHash, page: Arc<PageImage<Vec<u8>>>) {
         let bytes = page.bytes();
         self.shared.queued.fetch_add(1, Relaxed);
         self.shared.queued_bytes.fetch_add(bytes, Relaxed);
@@ -279,50 +310,21 @@ impl ModelDisk {
     }
 }
 
-/// The arrays of a page, each `[1, heads, tokens, width]`.
-fn content(page: &PageImage<&[u8]>) -> Result<PageContent, Reject> {
-    let tensor = |tensor: &Tensor<&[u8]>| {
-        if tensor.shape[0] != 1 || tensor.shape[2] as usize != page.tokens.len() {
+impl Wanted<'_> {
+    /// What is in its file.
+    fn stored(&self, file: &[u8]) -> Result<Stored, Reject> {
+        let page = format::decode(file, self.hash)?;
+        if page.parent != self.parent || page.tokens != self.tokens {
             return Err(Reject::Foreign);
         }
-        mlx::from_bytes(tensor.bytes, &tensor.shape, tensor.dtype).map_err(|_| Reject::Foreign)
-    };
-    let layer = |layer: &Option<[Tensor<&[u8]>; 2]>| match layer {
-        None => Ok(None),
-        Some([keys, values]) => Ok(Some([tensor(keys)?, tensor(values)?])),
-    };
-    Ok(PageContent {
-        layers: page.layers.iter().map(layer).collect::<Result<_, _>>()?,
-    })
-}
-
-/// A page as bytes. Waits for its arrays.
-///
-/// # Errors
-/// When they cannot be computed.
-pub fn image(
-    hash: PageHash,
-    parent: PageHash,
-    tokens: &[u32],
-    content: &PageContent,
-) -> Result<PageImage<Vec<u8>>, mlx::Exception> {
-    let tensor = |array: &mlx::Array| -> Result<_, mlx::Exception> {
-        let shape = <[i32; 4]>::try_from(array.shape());
-        Ok(Tensor {
-            dtype: array.dtype(),
-            shape: shape.map_err(|_| mlx::Exception::custom("pages have four dimensions"))?,
-            bytes: mlx::bytes(array)?,
+        let snapshot = match self.snapshot {
+            Some(_) if page.states.is_none() => return Err(Reject::Truncated),
+            Some(tokens) => page.snapshot(tokens),
+            None => Ok(None),
+        };
+        Ok(Stored {
+            content: page.content().map_err(|_| Reject::Foreign)?,
+            snapshot: snapshot.map_err(|_| Reject::Foreign)?,
         })
-    };
-    let layer = |layer: &Option<[mlx::Array; 2]>| match layer {
-        None => Ok(None),
-        Some([keys, values]) => Ok(Some([tensor(keys)?, tensor(values)?])),
-    };
-    let layers: Result<_, mlx::Exception> = content.layers.iter().map(layer).collect();
-    Ok(PageImage {
-        hash,
-        parent,
-        tokens: tokens.to_vec(),
-        layers: layers?,
-    })
+    }
 }

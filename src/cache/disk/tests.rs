@@ -182,9 +182,17 @@ fn files_cut_short_foreign_or_of_another_version_are_counted_apart() {
     } else {
         fs::read(&path).unwrap()
     };
+    let wanted = |parent, tokens| Wanted {
+        root,
+        hash: first,
+        parent,
+        tokens,
+        snapshot: None,
+    };
+    let right = wanted(root, &tokens[..64]);
     let read = |file: &[u8]| {
         fs::write(&path, file).unwrap();
-        assert!(model.read(root, [first, root], &tokens[..64]).is_none());
+        assert!(model.read(right).is_none());
         assert!(!path.exists());
     };
     for cut in [0, 1, 7, 8, 63, 64, 200, good.len() / 2, good.len() - 1] {
@@ -204,15 +212,15 @@ fn files_cut_short_foreign_or_of_another_version_are_counted_apart() {
     );
     // A folder in a file's place: the system's own words.
     fs::create_dir(&path).unwrap();
-    assert!(model.read(root, [first, root], &tokens[..64]).is_none());
+    assert!(model.read(right).is_none());
     assert_eq!(disk.counters().rejects.io, 1);
     fs::remove_dir(&path).unwrap();
     fs::write(&path, &good).unwrap();
-    assert!(model.read(root, [first, root], &tokens[..64]).is_some());
+    assert!(model.read(right).is_some());
     // The right page after the wrong parent, or of other tokens.
-    assert!(model.read(root, [first, first], &tokens[..64]).is_none());
+    assert!(model.read(wanted(first, &tokens[..64])).is_none());
     fs::write(&path, &good).unwrap();
-    assert!(model.read(root, [first, root], &tokens[1..65]).is_none());
+    assert!(model.read(wanted(root, &tokens[1..65])).is_none());
 }
 
 #[test]

@@ -7,15 +7,14 @@ use std::{
     collections::HashSet,
     io,
     sync::{
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender},
     },
 };
 
-use super::{
-    folder::Folder,
-    format::{self, PageImage},
-};
+use super::{folder::Folder, format};
+use crate::cache::image::PageImage;
 
 /// Files after which others' files are counted too.
 const COUNT_AGAIN: u64 = 64;
@@ -30,7 +29,7 @@ pub(super) struct Owner {
 }
 
 pub(super) enum Job {
-    Write(Owner, PageImage<Vec<u8>>),
+    Write(Owner, Arc<PageImage<Vec<u8>>>),
     /// Answered when everything before it is written.
     Flush(SyncSender<()>),
 }
@@ -109,6 +108,12 @@ fn write(
     page: &PageImage<Vec<u8>>,
     named: &mut HashSet<String>,
 ) -> io::Result<()> {
+    if shared
+        .folder
+        .has(&owner.key, page.hash, page.states.is_some())
+    {
+        return Ok(());
+    }
     let Some(head) = format::encode(page) else {
         return Ok(());
     };
@@ -117,15 +122,15 @@ fn write(
         named.insert(owner.key.clone());
     }
     let mut parts = vec![head.as_slice()];
-    let tensors = page.layers.iter().flatten().flatten();
+    let tensors = page.contents().chain(page.state_tensors());
     parts.extend(tensors.map(|tensor| tensor.bytes.as_slice()));
-    if !shared.folder.write(&owner.key, page.hash, &parts)? {
-        return Ok(());
-    }
-    let bytes = parts.iter().map(|part| part.len() as u64).sum();
+    let replaced = shared.folder.write(&owner.key, page.hash, &parts)?;
+    let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let written = shared.written.fetch_add(1, Relaxed) + 1;
     shared.written_bytes.fetch_add(bytes, Relaxed);
-    let stored = shared.stored_bytes.fetch_add(bytes, Relaxed) + bytes;
+    let stored = shared.stored_bytes.load(Relaxed) + bytes;
+    let stored = stored.saturating_sub(replaced);
+    shared.stored_bytes.store(stored, Relaxed);
     if stored > shared.limit || written.is_multiple_of(COUNT_AGAIN) {
         sweep(shared);
     }

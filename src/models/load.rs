@@ -39,7 +39,7 @@ pub fn load(
     let config = Config::read(&folder.join("config.json"))?;
     let spec = families::describe(&config)?;
     let quantisation = Quantisation::read(&config)?;
-    let files = WeightFiles::open(folder)?;
+    let files = WeightFiles::open(folder)?.also(spec.names.published);
     let stored = stored_dtype(&files, &spec);
     let label = label(&files, &spec, &quantisation);
     let precision = Precision::new(stored);
@@ -71,7 +71,14 @@ fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
     let own = name.strip_prefix("model.").unwrap_or(name);
     let count = spec.layers.len();
     let is_extra = |layer: usize| name.starts_with(&spec.names.in_layer(layer, ""));
-    name.ends_with("rotary_emb.inv_freq")
+    const BUFFERS: [&str; 5] = [
+        "rotary_emb.inv_freq",
+        ".attention.bias",
+        ".attention.masked_bias",
+        ".attn.bias",
+        ".attn.masked_bias",
+    ];
+    BUFFERS.iter().any(|end| name.ends_with(end))
         || (spec.tied && (name.starts_with(&head) || name.contains(&format!(".{head}"))))
         || PARTS.iter().any(|part| own.starts_with(part))
         || (count..count + extra).any(is_extra)

@@ -31,13 +31,19 @@ macro_rules! families {
 }
 
 families! {
+    cohere,
+    cohere2,
     deepseek_v2,
     deepseek_v3,
     falcon_h1,
+    gemma,
     gemma2,
     gemma3,
     gemma3_text,
+    glm,
+    glm4,
     glm4_moe,
+    gpt_neox,
     gpt_oss,
     granite,
     granitemoehybrid,
@@ -52,6 +58,7 @@ families! {
     olmo2,
     olmo3,
     olmoe,
+    phi,
     phi3,
     qwen2,
     qwen2_moe,
@@ -61,6 +68,8 @@ families! {
     qwen3_moe,
     qwen3_next,
     smollm3,
+    stablelm,
+    starcoder2,
 }
 
 fn check_family(family: &str) {

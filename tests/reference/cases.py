@@ -215,7 +215,106 @@ GEMMA3 = {
     "rope_local_base_freq": 10000.0,
     "tie_word_embeddings": True,
 }
+LAYER_NORM = {"layer_norm_eps": 1e-5, "rms_norm_eps": None}
 FEWER = {
+    "gemma": {
+        "base": {"head_dim": 32, "tie_word_embeddings": True},
+        "cases": {"one key head": {"num_key_value_heads": 1, "head_dim": 64}},
+    },
+    "starcoder2": {
+        "base": {"norm_epsilon": 1e-5, "tie_word_embeddings": True},
+        "cases": {
+            "apart, every head its own keys": {
+                "tie_word_embeddings": False,
+                "num_key_value_heads": 4,
+                "rope_theta": 999999.0,
+            },
+        },
+    },
+    "phi": {
+        "base": LAYER_NORM | {"partial_rotary_factor": 0.5},
+        "cases": {
+            "every head its own keys": {
+                "num_key_value_heads": 4,
+                "partial_rotary_factor": 0.75,
+                "intermediate_size": 192,
+            },
+        },
+    },
+    "gpt_neox": {
+        "base": LAYER_NORM
+        | {
+            "num_key_value_heads": None,
+            "rotary_emb_base": 10000,
+            "rotary_pct": 0.25,
+            "intermediate_size": 512,
+        },
+        "cases": {
+            "one after the other": {
+                "use_parallel_residual": False,
+                "rotary_pct": 1.0,
+                "num_attention_heads": 2,
+                "rotary_emb_base": 5000,
+            },
+        },
+    },
+    "stablelm": {
+        "base": LAYER_NORM | {"use_qkv_bias": True, "partial_rotary_factor": 0.25},
+        "cases": {
+            "side by side, norms of heads": {
+                "use_parallel_residual": True,
+                "qk_layernorm": True,
+                "use_qkv_bias": False,
+                "partial_rotary_factor": 0.5,
+            },
+        },
+    },
+    "cohere": {
+        "base": LAYER_NORM | {"logit_scale": 0.125, "tie_word_embeddings": True},
+        "cases": {
+            "norms of heads, biases": {
+                "use_qk_norm": True,
+                "attention_bias": True,
+                "layer_norm_bias": True,
+                "num_key_value_heads": 1,
+            },
+        },
+    },
+    "cohere2": {
+        "base": LAYER_NORM
+        | {
+            "head_dim": 32,
+            "num_hidden_layers": 4,
+            "sliding_window": 6,
+            "sliding_window_pattern": 4,
+            "tie_word_embeddings": True,
+        },
+        "cases": {
+            "every other layer, wide heads": {
+                "head_dim": 64,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 1,
+                "sliding_window_pattern": 2,
+                "sliding_window": 4,
+                "logit_scale": 0.25,
+            },
+        },
+    },
+    "glm": {
+        "base": {"head_dim": 32, "attention_bias": True},
+        "cases": {"tied, one key head": {"tie_word_embeddings": True, "num_key_value_heads": 1}},
+    },
+    "glm4": {
+        "base": {"head_dim": 32, "attention_bias": True, "partial_rotary_factor": 0.5},
+        "cases": {
+            "wide heads, halves": {
+                "head_dim": 64,
+                "attention_bias": False,
+                "rope_traditional": False,
+                "partial_rotary_factor": 0.25,
+            },
+        },
+    },
     "lfm2": {
         "base": {
             "num_hidden_layers": 3,

@@ -336,7 +336,9 @@ impl Attention {
         let [q, rest] = split(heads, self.heads, 1)?;
         let [k, v] = split(&rest, self.kv_heads, 1)?;
         let (mut q, mut k) = match (&self.parts.norms, self.norm) {
-            (Some((q_norm, k_norm)), QkNorm::Head) => (q_norm.forward(&q)?, k_norm.forward(&k)?),
+            (Some((q_norm, k_norm)), QkNorm::Head | QkNorm::EachHead) => {
+                (q_norm.forward(&q)?, k_norm.forward(&k)?)
+            }
             _ => (q, k),
         };
         if let Some(rope) = &self.rope {

@@ -3,10 +3,7 @@
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{CausalConv, Context, Linear, Norm, by_sequence, gated_delta::parts, silu, split};
-use crate::{
-    mlx::Recurrence,
-    models::spec::Mamba2Spec,
-};
+use crate::{mlx::Recurrence, models::spec::Mamba2Spec};
 
 #[derive(Debug, Clone)]
 pub struct Mamba2 {

@@ -7,6 +7,7 @@ use crate::mlx;
 
 #[derive(Debug, Clone)]
 pub struct Norm {
+    /// `[width]`, or of any shape that fits what is normed.
     pub weight: Option<Array>,
     pub bias: Option<Array>,
     pub eps: f32,
@@ -26,9 +27,25 @@ impl Norm {
 
     pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
         let weight = self.weight.as_ref();
+        // MLX wants one weight for all.
+        if let Some(own) = weight.filter(|weight| weight.ndim() > 1) {
+            let normed = self.bare().forward(x)?.multiply(own)?;
+            return match &self.bias {
+                Some(bias) => normed.add(bias),
+                None => Ok(normed),
+            };
+        }
         match self.centred {
             true => fast::layer_norm(x, weight, self.bias.as_ref(), self.eps),
             false => mlx::rms_norm(x, weight, self.eps),
+        }
+    }
+
+    fn bare(&self) -> Self {
+        Self {
+            weight: None,
+            bias: None,
+            ..*self
         }
     }
 
@@ -38,12 +55,7 @@ impl Norm {
             return self.forward(x);
         }
         let parts = x.reshape(&[x.dim(0), groups, x.dim(1) / groups])?;
-        let bare = Self {
-            weight: None,
-            bias: None,
-            ..*self
-        };
-        let mut normed = bare.forward(&parts)?.reshape(x.shape())?;
+        let mut normed = self.bare().forward(&parts)?.reshape(x.shape())?;
         if let Some(weight) = &self.weight {
             normed = normed.multiply(weight)?;
         }
@@ -65,7 +77,8 @@ impl Norm {
 
     /// The weight, if that is all that an RMS norm needs to know beside ε.
     pub fn rms_weight(&self) -> Option<&Array> {
-        self.weight.as_ref().filter(|_| !self.centred)
+        let weight = self.weight.as_ref();
+        weight.filter(|weight| !self.centred && weight.ndim() == 1)
     }
 
     pub fn arrays(&self) -> impl Iterator<Item = &Array> {

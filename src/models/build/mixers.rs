@@ -1,6 +1,6 @@
 //! The weights of what mixes tokens.
 
-use mlx_rs::Array;
+use mlx_rs::{Array, ops};
 
 use super::Builder;
 use crate::models::{
@@ -36,20 +36,11 @@ impl Builder<'_> {
 
     fn attention(&mut self, spec: &AttentionSpec) -> Result<Attention, ModelError> {
         let (hidden, names) = (self.spec.hidden, self.spec.names);
-        let (queries, keys) = (spec.query_width(), spec.kv_width());
-        let norms = match spec.qk_norm {
-            QkNorm::None | QkNorm::Plain => None,
-            QkNorm::Head => Some([spec.head_dim; 2]),
-            QkNorm::Whole => Some([queries, keys]),
-        };
-        let norms = norms.map(|[q, k]| {
-            let q = self.norm(self.in_layer(names.q_norm), q)?;
-            Ok::<_, ModelError>((q, self.norm(self.in_layer(names.k_norm), k)?))
-        });
+        let queries = spec.query_width();
         let parts = AttentionParts {
             qkv: Projections::new(self.qkv(spec)?)?,
             output: self.linear(names.output, hidden, queries, spec.output_bias)?,
-            norms: norms.transpose()?,
+            norms: self.qk_norms(spec)?,
             sinks: match spec.sinks {
                 true => Some(self.tensor(names.sinks, &[spec.heads])?),
                 false => None,
@@ -57,6 +48,47 @@ impl Builder<'_> {
             gated: spec.gate,
         };
         Ok(Attention::new(spec, parts))
+    }
+
+    /// The norms of queries and keys that have weights.
+    fn qk_norms(&mut self, spec: &AttentionSpec) -> Result<Option<(Norm, Norm)>, ModelError> {
+        let names = self.spec.names;
+        let [q, k] = [names.q_norm, names.k_norm].map(|name| self.in_layer(name));
+        Ok(Some(match spec.qk_norm {
+            QkNorm::None | QkNorm::Plain => return Ok(None),
+            QkNorm::Head => (self.norm(q, spec.head_dim)?, self.norm(k, spec.head_dim)?),
+            QkNorm::Whole => {
+                let (queries, keys) = (spec.query_width(), spec.kv_width());
+                (self.norm(q, queries)?, self.norm(k, keys)?)
+            }
+            QkNorm::EachHead => (
+                self.norm_by_head(&q, [spec.heads, spec.head_dim])?,
+                self.norm_by_head(&k, [spec.kv_heads, spec.head_dim])?,
+            ),
+        }))
+    }
+
+    /// A norm with a weight for each head, in one tensor or in one each.
+    fn norm_by_head(&mut self, module: &str, [heads, dim]: [usize; 2]) -> Result<Norm, ModelError> {
+        let weight = match module.contains("{}") {
+            false => self
+                .source
+                .tensor(&format!("{module}.weight"), &[heads, dim])?,
+            true => {
+                let each = |head: usize| {
+                    let module = module.replace("{}", &head.to_string());
+                    self.source.tensor(&format!("{module}.weight"), &[dim])
+                };
+                let each: Result<Vec<Array>, ModelError> = (0..heads).map(each).collect();
+                ops::stack(&each?, 0)?
+            }
+        };
+        Ok(Norm {
+            weight: Some(weight.reshape(&[heads as i32, 1, dim as i32])?),
+            bias: None,
+            eps: self.spec.norm.eps,
+            centred: self.spec.norm.centred,
+        })
     }
 
     /// Queries, keys, values, and the gate if there is one.

@@ -1,13 +1,19 @@
 //! The supported families: each a pure function from config.json to a
 //! [`ModelSpec`]. `docs/adding-a-family.md` shows how to add one.
 
+mod cohere;
+mod cohere2;
 mod common;
 mod deepseek_v2;
 mod deepseek_v3;
 mod falcon_h1;
+mod gemma;
 mod gemma2;
 mod gemma3;
+mod glm;
+mod glm4;
 mod glm4_moe;
+mod gpt_neox;
 mod gpt_oss;
 mod granite;
 mod granitemoehybrid;
@@ -22,6 +28,7 @@ mod mixtral;
 mod olmo2;
 mod olmo3;
 mod olmoe;
+mod phi;
 mod phi3;
 mod qwen2;
 mod qwen2_moe;
@@ -30,6 +37,8 @@ mod qwen3_5;
 mod qwen3_moe;
 mod qwen3_next;
 mod smollm3;
+mod stablelm;
+mod starcoder2;
 
 use super::{Config, ModelError, ModelSpec};
 
@@ -37,13 +46,19 @@ type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
 
 /// `model_type` of config.json and the function that understands it.
 const FAMILIES: &[(&str, Describe)] = &[
+    ("cohere", cohere::spec),
+    ("cohere2", cohere2::spec),
     ("deepseek_v2", deepseek_v2::spec),
     ("deepseek_v3", deepseek_v3::spec),
     ("falcon_h1", falcon_h1::spec),
+    ("gemma", gemma::spec),
     ("gemma2", gemma2::spec),
     ("gemma3", gemma3::spec),
     ("gemma3_text", gemma3::spec),
+    ("glm", glm::spec),
+    ("glm4", glm4::spec),
     ("glm4_moe", glm4_moe::spec),
+    ("gpt_neox", gpt_neox::spec),
     ("gpt_oss", gpt_oss::spec),
     ("granite", granite::spec),
     ("granitemoehybrid", granitemoehybrid::spec),
@@ -59,6 +74,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("olmo2", olmo2::spec),
     ("olmo3", olmo3::spec),
     ("olmoe", olmoe::spec),
+    ("phi", phi::spec),
     ("phi3", phi3::spec),
     ("qwen2", qwen2::spec),
     ("qwen2_moe", qwen2_moe::spec),
@@ -70,6 +86,8 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("qwen3_moe", qwen3_moe::spec),
     ("qwen3_next", qwen3_next::spec),
     ("smollm3", smollm3::spec),
+    ("stablelm", stablelm::spec),
+    ("starcoder2", starcoder2::spec),
 ];
 
 /// The values of `model_type` that [`describe`] accepts.

@@ -80,6 +80,9 @@ pub enum QkNorm {
     None,
     /// Of each head, before rotation.
     Head,
+    /// Of each head, with weights of its own, before rotation. `Names::q_norm`
+    /// has a place for the head's number if it is a tensor a head.
+    EachHead,
     /// Of all heads' numbers together, before rotation.
     Whole,
     /// Of each head, without weights and with an epsilon of 1e-6, after
@@ -196,7 +199,7 @@ impl AttentionSpec {
         let norms = match self.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
             QkNorm::Head => 2 * self.head_dim,
-            QkNorm::Whole => self.query_width() + self.kv_width(),
+            QkNorm::EachHead | QkNorm::Whole => self.query_width() + self.kv_width(),
         };
         hidden * (qkv + self.query_width())
             + norms

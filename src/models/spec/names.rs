@@ -25,6 +25,8 @@ pub struct Names {
     pub down: &'static str,
     /// Up and down of an MLP without a gate.
     pub plain: [&'static str; 2],
+    /// How names begin here, and how they do where makers published other ones.
+    pub published: &'static [(&'static str, &'static str)],
 }
 
 /// Names within a layer. `{}` stands for the expert's number.
@@ -76,6 +78,7 @@ impl Names {
         fused_gate_up: "mlp.gate_up_proj",
         down: "mlp.down_proj",
         plain: ["mlp.fc1", "mlp.fc2"],
+        published: &[],
     };
 
     /// The full name of `part` in layer `index`.

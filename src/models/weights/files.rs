@@ -34,6 +34,7 @@ pub struct WeightFiles {
     pub folder: PathBuf,
     pub files: Vec<PathBuf>,
     tensors: BTreeMap<String, TensorInfo>,
+    published: &'static [(&'static str, &'static str)],
 }
 
 impl WeightFiles {
@@ -47,6 +48,7 @@ impl WeightFiles {
             folder: folder.to_owned(),
             files: find(folder)?,
             tensors: BTreeMap::new(),
+            published: &[],
         };
         for index in 0..weights.files.len() {
             weights.read_header(index)?;
@@ -98,6 +100,21 @@ impl WeightFiles {
             .or_else(|| known(short))
             .or_else(|| known(&format!("language_model.{name}")))
             .or_else(|| known(&format!("model.language_model.{short}")))
+            .or_else(|| {
+                let mut others = self.published.iter();
+                others.find_map(|(own, other)| {
+                    let rest = name.strip_prefix(own)?;
+                    known(&format!("{other}{rest}"))
+                })
+            })
+    }
+
+    /// Also looks for names that begin in another way, see [`Names::published`].
+    ///
+    /// [`Names::published`]: crate::models::spec::Names
+    pub fn also(mut self, published: &'static [(&'static str, &'static str)]) -> Self {
+        self.published = published;
+        self
     }
 
     pub fn path(&self, info: &TensorInfo) -> &Path {

@@ -94,6 +94,11 @@ impl Config {
         self.values.get(key).filter(|value| !value.is_null())
     }
 
+    /// Forgets a key.
+    pub fn remove(&mut self, key: &str) {
+        self.values.remove(key);
+    }
+
     /// Gives `key` a value unless it has one.
     pub fn default(&mut self, key: &str, value: Value) {
         if self.get(key).is_none() {

@@ -37,9 +37,13 @@ pub fn load(
     progress: &mut dyn FnMut(f32),
 ) -> Result<Model, ModelError> {
     let config = Config::read(&folder.join("config.json"))?;
-    let spec = families::describe(&config)?;
+    let mut spec = families::describe(&config)?;
     let quantisation = Quantisation::read(&config)?;
-    let files = WeightFiles::open(folder)?.also(spec.names.published);
+    let files = WeightFiles::open(folder)?.also(&spec.names);
+    let head = format!("{}.weight", spec.names.head);
+    // Whoever says nothing means that they are tied, as transformers has it.
+    let silent = config.get("tie_word_embeddings").is_none();
+    spec.tied |= silent && files.resolve(&head).is_none();
     let stored = stored_dtype(&files, &spec);
     let label = label(&files, &spec, &quantisation);
     let precision = Precision::new(stored);
@@ -60,12 +64,13 @@ pub fn load(
 /// that are computed, a head that the embedding stands in for, vision, and
 /// `extra` layers beyond the last that guess several tokens at once.
 fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
-    const PARTS: [&str; 5] = [
+    const PARTS: [&str; 6] = [
         "vision_tower.",
         "vision_model.",
         "visual.",
         "multi_modal_projector.",
         "mtp.",
+        "mtp_layers.",
     ];
     let head = format!("{}.", spec.names.head);
     let own = name.strip_prefix("model.").unwrap_or(name);

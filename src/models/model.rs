@@ -25,7 +25,7 @@ pub struct Model {
     pub(super) quantisation: String,
     pub(super) embedding: Matrix,
     /// Learned positions `[context, hidden]`.
-    pub(super) positions: Option<Array>,
+    pub(super) positions: Option<Matrix>,
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Norm,
     /// `None`: the embedding serves as head.
@@ -173,7 +173,7 @@ impl Model {
             .embedding
             .arrays()
             .into_iter()
-            .chain(&self.positions)
+            .chain(self.positions.iter().flat_map(Matrix::arrays))
             .chain(self.norm.arrays());
         let head = self.head.iter().flat_map(Linear::arrays);
         layers
@@ -259,7 +259,7 @@ impl Model {
         let rows = |s: &SequenceRows| s.position..s.position + s.rows as i32;
         let positions: Vec<i32> = sequences.iter().flat_map(rows).collect();
         let positions = Array::from_slice(&positions, &[positions.len() as i32]);
-        x.add(table.take_axis(positions, 0)?)
+        x.add(table.rows(&positions, x.dtype())?)
     }
 
     fn is_packed(&self) -> bool {

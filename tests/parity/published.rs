@@ -14,6 +14,12 @@ type Tensors = BTreeMap<String, Tensor>;
 pub fn tensors(mut tensors: Tensors) -> Tensors {
     let mut result = Tensors::new();
     convolutions(&mut tensors);
+    // GPT-2's are one-dimensional convolutions.
+    let kept = tensors.keys().any(|name| name.ends_with(".scales"));
+    if tensors.contains_key("model.wpe.weight") && !kept {
+        let inner = tensors.iter_mut().filter(|(name, _)| name.contains(".c_"));
+        inner.for_each(|(_, tensor)| transpose(tensor));
+    }
     let mut together = Vec::new();
     for (name, tensor) in tensors {
         if name.contains(".switch_mlp.") {
@@ -32,6 +38,20 @@ pub fn tensors(mut tensors: Tensors) -> Tensors {
     }
     join(together.into_iter().collect(), &mut result);
     result
+}
+
+fn transpose(tensor: &mut Tensor) {
+    let [rows, columns] = tensor.shape[..] else {
+        return;
+    };
+    let size = tensor.bytes.len() / (rows * columns);
+    let at = |row: usize, column: usize| {
+        let start = (row * columns + column) * size;
+        tensor.bytes[start..start + size].iter().copied()
+    };
+    let across = (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column)));
+    tensor.bytes = across.flat_map(|(row, column)| at(row, column)).collect();
+    tensor.shape = vec![columns, rows];
 }
 
 fn convolutions(tensors: &mut Tensors) {

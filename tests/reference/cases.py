@@ -102,7 +102,7 @@ EXPERTS_MXFP4_ALONE = EXPERTS_MXFP4 | MXFP4 | {
     ]
 }
 # Keys whose absence means something else than null.
-NULLS = ("q_lora_rank", "rope_scaling")
+NULLS = ("q_lora_rank", "rope_scaling", "sliding_window", "sliding_window_pattern")
 MIXED = {
     "bits": 4,
     "group_size": 64,
@@ -216,7 +216,178 @@ GEMMA3 = {
     "tie_word_embeddings": True,
 }
 LAYER_NORM = {"layer_norm_eps": 1e-5, "rms_norm_eps": None}
+GPT2 = {
+    "hidden_size": None,
+    "num_hidden_layers": None,
+    "num_attention_heads": None,
+    "num_key_value_heads": None,
+    "intermediate_size": None,
+    "max_position_embeddings": None,
+    "rms_norm_eps": None,
+    "rope_theta": None,
+    "tie_word_embeddings": None,
+    "n_ctx": 128,
+    "n_embd": 128,
+    "n_head": 4,
+    "n_layer": 2,
+    "n_positions": 128,
+    "layer_norm_epsilon": 1e-5,
+}
 FEWER = {
+    "seed_oss": {
+        "base": {"head_dim": 32, "attention_bias": True},
+        "cases": {
+            "output bias": {"attention_out_bias": True, "mlp_bias": True},
+            "one key head": {"num_key_value_heads": 1, "tie_word_embeddings": True},
+        },
+    },
+    "telechat3": {
+        "base": {"attention_bias": True},
+        "cases": {
+            "tied, wide heads": {"tie_word_embeddings": True, "head_dim": 64, "mlp_bias": True},
+            "rope yarn": {"rope_scaling": YARN, "num_key_value_heads": 4},
+        },
+    },
+    "mimo": {
+        "base": {"num_nextn_predict_layers": 1},
+        "cases": {"tied, one key head": {"tie_word_embeddings": True, "num_key_value_heads": 1}},
+    },
+    "ernie4_5": {
+        "base": {"use_bias": False, "head_dim": 32},
+        "cases": {
+            "biases, tied": {"use_bias": True, "tie_word_embeddings": True, "head_dim": 48},
+        },
+    },
+    "helium": {
+        "base": {"head_dim": 32, "attention_bias": False, "mlp_bias": False},
+        "cases": {
+            "biases": {"attention_bias": True, "mlp_bias": True, "num_key_value_heads": 4},
+        },
+    },
+    "minicpm": {
+        "base": {"dim_model_base": 64, "scale_depth": 1.4, "scale_emb": 12.0},
+        "cases": {
+            "one key head": {
+                "num_key_value_heads": 1,
+                "scale_emb": 3.0,
+                "num_hidden_layers": 3,
+            },
+        },
+    },
+    "hunyuan_v1_dense": {
+        "base": {"head_dim": 32},
+        "cases": {
+            "stretched, tied": {
+                "rope_scaling": {"type": "dynamic", "alpha": 50.0, "factor": 1.0},
+                "tie_word_embeddings": True,
+            },
+            "no norms, biases": {"use_qk_norm": False, "attention_bias": True, "head_dim": 64},
+        },
+    },
+    "nemotron": {
+        "base": {"norm_eps": 1e-5, "rms_norm_eps": None, "hidden_act": "relu2"},
+        "cases": {
+            "biases, tied": {
+                "attention_bias": True,
+                "mlp_bias": True,
+                "tie_word_embeddings": True,
+                "partial_rotary_factor": 0.25,
+                "head_dim": 64,
+            },
+            "rope linear": {"rope_scaling": {"type": "linear", "factor": 4.0}},
+        },
+    },
+    "internlm2": {
+        "base": {"bias": False},
+        "cases": {
+            "biases, every head its own keys": {"bias": True, "num_key_value_heads": 4},
+            "tied, rope linear": {
+                "tie_word_embeddings": True,
+                "num_key_value_heads": 1,
+                "rope_scaling": {"type": "linear", "factor": 2.0},
+            },
+        },
+    },
+    "internlm3": {
+        "base": {"head_dim": 32},
+        "cases": {"biases, tied": {"qkv_bias": True, "bias": True, "tie_word_embeddings": True}},
+    },
+    "exaone": {
+        "base": {
+            "num_hidden_layers": None,
+            "num_layers": 2,
+            "rms_norm_eps": None,
+            "layer_norm_epsilon": 1e-5,
+        },
+        "cases": {
+            "tied, rope llama3": {
+                "tie_word_embeddings": True,
+                "rope_scaling": LLAMA3,
+                "num_layers": 3,
+                "num_key_value_heads": 4,
+            },
+        },
+    },
+    "exaone4": {
+        "base": {
+            "num_hidden_layers": 4,
+            "head_dim": 32,
+            "sliding_window": 6,
+            "sliding_window_pattern": "LLLG",
+            "rope_scaling": None,
+        },
+        "cases": {
+            "all see all, tied": {
+                "sliding_window": None,
+                "sliding_window_pattern": None,
+                "tie_word_embeddings": True,
+                "rope_scaling": LLAMA3,
+            },
+            "every other": {"sliding_window_pattern": "GL", "sliding_window": 3, "head_dim": 64},
+        },
+    },
+    "ministral3": {
+        "base": {
+            "head_dim": 32,
+            "rope_parameters": YARN
+            | {
+                "rope_theta": 1000000.0,
+                "llama_4_scaling_beta": 0.1,
+                "original_max_position_embeddings": 16,
+            },
+        },
+        "cases": {
+            "windows, tied": {
+                "tie_word_embeddings": True,
+                "head_dim": 48,
+                **SLIDING,
+            },
+        },
+    },
+    "gpt2": {
+        "base": GPT2,
+        "cases": {"three layers, two heads": {"n_head": 2, "n_layer": 3, "n_embd": 64}},
+    },
+    "gpt_bigcode": {
+        "base": GPT2 | {"n_inner": 256},
+        "cases": {
+            "every head its own keys, apart": {
+                "multi_query": False,
+                "tie_word_embeddings": False,
+                "attention_bias": False,
+                "mlp_bias": False,
+            },
+        },
+    },
+    "qwen": {
+        "base": {
+            "kv_channels": 32,
+            "num_key_value_heads": None,
+            "rms_norm_eps": None,
+            "layer_norm_epsilon": 1e-6,
+        },
+        "cases": {"biases": {"no_bias": False, "num_attention_heads": 2, "kv_channels": 64}},
+    },
     "gemma": {
         "base": {"head_dim": 32, "tie_word_embeddings": True},
         "cases": {"one key head": {"num_key_value_heads": 1, "head_dim": 64}},

@@ -348,9 +348,15 @@ impl Attention {
             };
             (q, k) = (turn(&q)?, turn(&k)?);
         }
-        if self.norm == QkNorm::Plain {
-            q = mlx::rms_norm(&q, None, PLAIN_EPS)?;
-            k = mlx::rms_norm(&k, None, PLAIN_EPS)?;
+        match (self.norm, &self.parts.norms) {
+            (QkNorm::Plain, _) => {
+                q = mlx::rms_norm(&q, None, PLAIN_EPS)?;
+                k = mlx::rms_norm(&k, None, PLAIN_EPS)?;
+            }
+            (QkNorm::HeadAfter, Some((q_norm, k_norm))) => {
+                (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
+            }
+            _ => {}
         }
         if let Some(stretch) = &self.stretch {
             q = q.multiply(stretch.as_dtype(q.dtype())?)?;
@@ -392,7 +398,7 @@ impl Temperature {
     /// Factors of the queries of `rows` rows: `[rows, 1]`, or `[T, 1, 1, 1]`.
     fn of(self, places: Places, rows: i32) -> Array {
         let factor = |position: i32| {
-            let steps = (f64::from(position + 1) / self.floor).floor();
+            let steps = (f64::from(position + i32::from(self.first)) / self.floor).floor();
             (1.0 + self.scale * (steps + 1.0).ln()) as f32
         };
         match places {

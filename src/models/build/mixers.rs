@@ -56,7 +56,9 @@ impl Builder<'_> {
         let [q, k] = [names.q_norm, names.k_norm].map(|name| self.in_layer(name));
         Ok(Some(match spec.qk_norm {
             QkNorm::None | QkNorm::Plain => return Ok(None),
-            QkNorm::Head => (self.norm(q, spec.head_dim)?, self.norm(k, spec.head_dim)?),
+            QkNorm::Head | QkNorm::HeadAfter => {
+                (self.norm(q, spec.head_dim)?, self.norm(k, spec.head_dim)?)
+            }
             QkNorm::Whole => {
                 let (queries, keys) = (spec.query_width(), spec.kv_width());
                 (self.norm(q, queries)?, self.norm(k, keys)?)

@@ -6,7 +6,7 @@ use super::Builder;
 use crate::models::{
     ModelError,
     blocks::{ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared},
-    spec::{Activation, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec},
+    spec::{Activation, GateUpLayout, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec},
     weights::ExpertNames,
 };
 
@@ -31,16 +31,16 @@ impl Builder<'_> {
 
     fn gated(&mut self, spec: &GatedSpec) -> Result<GatedMlp, ModelError> {
         let (names, hidden) = (self.spec.names, self.spec.hidden);
-        if !spec.fused {
+        if spec.layout == GateUpLayout::Apart {
             let [gate, up] = names.gate_up;
             return self.three([gate, up, names.down], spec);
         }
-        let gate_up = self.linear(
-            names.fused_gate_up,
-            2 * spec.intermediate,
-            hidden,
-            spec.bias,
-        )?;
+        let inner = spec.intermediate;
+        let mut gate_up = self.linear(names.fused_gate_up, 2 * inner, hidden, spec.bias)?;
+        if spec.layout == GateUpLayout::UpFirst {
+            let gate_first = (inner..2 * inner).chain(0..inner);
+            gate_up = gate_up.select(&gate_first.map(|row| row as i32).collect::<Vec<_>>())?;
+        }
         Ok(GatedMlp {
             gate_up: Projections::new(vec![gate_up])?,
             down: self.linear(names.down, hidden, spec.intermediate, spec.bias)?,
@@ -174,7 +174,7 @@ impl Builder<'_> {
             intermediate: spec.intermediate,
             bias: false,
             activation: Activation::Silu,
-            fused: false,
+            layout: GateUpLayout::Apart,
         };
         let gate = match spec.gated {
             true => Some(self.linear(moe.names.shared_gate, 1, self.spec.hidden, false)?),

@@ -51,11 +51,8 @@ pub fn build(
             Some(head)
         }
     };
-    let positions = spec.positions.map(|rows| {
-        let name = format!("{}.weight", names.positions);
-        builder.source.tensor(&name, &[rows, spec.hidden])
-    });
-    let positions = positions.transpose()?;
+    let table = |rows| builder.source.matrix(names.positions, rows, spec.hidden);
+    let positions = spec.positions.map(table).transpose()?;
     Ok(Model {
         spec,
         precision,

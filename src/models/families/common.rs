@@ -6,9 +6,9 @@ use crate::models::{
     Config, ModelError,
     blocks::yarn_magnitude,
     spec::{
-        Activation, AttentionSpec, Factors, GatedSpec, LayerSpec, Mamba2Spec, MixerSpec, MlaSpec,
-        MlpSpec, ModelSpec, MoeNames, MoeSpec, Names, NormPlaces, NormSpec, RopeScaling, RopeSpec,
-        Routing, Sight,
+        Activation, AttentionSpec, Factors, GateUpLayout, GatedSpec, LayerSpec, Mamba2Spec,
+        MixerSpec, MlaSpec, MlpSpec, ModelSpec, MoeNames, MoeSpec, Names, NormPlaces, NormSpec,
+        PlainSpec, RopeScaling, RopeSpec, Routing, Sight,
     },
 };
 
@@ -67,13 +67,36 @@ pub fn decoder_with(
     })
 }
 
+/// The MLP without a gate that some families have, in every layer.
+pub fn plain_mlps(spec: &mut ModelSpec, intermediate: usize, bias: bool, activation: Activation) {
+    let mlp = MlpSpec::Plain(PlainSpec {
+        intermediate,
+        bias,
+        activation,
+    });
+    for layer in &mut spec.layers {
+        layer.mlp = Some(mlp.clone());
+    }
+}
+
+/// The config with what it calls by one of the first names under the second.
+pub fn renamed(config: &Config, names: &[(&str, &str)]) -> Config {
+    let mut config = config.clone();
+    for (own, common) in names {
+        if let Some(value) = config.get(own).cloned() {
+            config.default(common, value);
+        }
+    }
+    config
+}
+
 /// The MLP that most families have.
 pub fn gated(intermediate: usize) -> MlpSpec {
     MlpSpec::Gated(GatedSpec {
         intermediate,
         bias: false,
         activation: Activation::Silu,
-        fused: false,
+        layout: GateUpLayout::Apart,
     })
 }
 

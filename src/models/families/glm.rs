@@ -1,7 +1,7 @@
 //! GLM-4 of 2024: Llama with gate and up in one matrix and neighbours rotated.
 
 use super::common;
-use crate::models::{Config, ModelError, ModelSpec};
+use crate::models::{Config, ModelError, ModelSpec, spec::GateUpLayout};
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     let mut spec = common::decoder(config, 131_072, 10_000.0)?;
@@ -14,6 +14,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             .iter_mut()
             .for_each(|rope| rope.traditional = true);
     }
-    spec.gated_mut().for_each(|mlp| mlp.fused = true);
+    spec.gated_mut()
+        .for_each(|mlp| mlp.layout = GateUpLayout::Joined);
     Ok(spec)
 }

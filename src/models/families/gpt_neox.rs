@@ -4,7 +4,7 @@
 use super::common;
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{Activation, MlpSpec, Names, NormPlaces, NormSpec, PlainSpec, QkvLayout},
+    spec::{Activation, Names, NormPlaces, NormSpec, QkvLayout},
 };
 
 const NAMES: Names = Names {
@@ -39,14 +39,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             (rope.base, rope.dims) = (base, Some(rotated));
         }
     }
-    let mlp = MlpSpec::Plain(PlainSpec {
-        intermediate,
-        bias: true,
-        activation: Activation::Gelu,
-    });
-    spec.layers
-        .iter_mut()
-        .for_each(|layer| layer.mlp = Some(mlp.clone()));
+    common::plain_mlps(&mut spec, intermediate, true, Activation::Gelu);
     spec.norms = match config.flag_or("use_parallel_residual", true)? {
         true => NormPlaces::Beside,
         false => NormPlaces::Before,

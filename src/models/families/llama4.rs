@@ -83,6 +83,7 @@ fn temperature(config: &Config) -> Result<Option<Temperature>, ModelError> {
         _ => config.flag_or(key, true)?,
     };
     Ok(on.then_some(Temperature {
+        first: 1,
         floor: config.number_or_none("floor_scale")?.unwrap_or(8192.0),
         scale: config.number_or_none("attn_scale")?.unwrap_or(0.1),
     }))

@@ -6,6 +6,9 @@ mod cohere2;
 mod common;
 mod deepseek_v2;
 mod deepseek_v3;
+mod ernie4_5;
+mod exaone;
+mod exaone4;
 mod falcon_h1;
 mod gemma;
 mod gemma2;
@@ -13,32 +16,45 @@ mod gemma3;
 mod glm;
 mod glm4;
 mod glm4_moe;
+mod gpt2;
+mod gpt_bigcode;
 mod gpt_neox;
 mod gpt_oss;
 mod granite;
 mod granitemoehybrid;
+mod helium;
+mod hunyuan_v1_dense;
+mod internlm2;
+mod internlm3;
 mod lfm2;
 mod lfm2_moe;
 mod llama;
 mod llama4;
 mod mamba2;
+mod mimo;
+mod minicpm;
 mod minicpm3;
+mod ministral3;
 mod mistral;
 mod mixtral;
+mod nemotron;
 mod olmo2;
 mod olmo3;
 mod olmoe;
 mod phi;
 mod phi3;
+mod qwen;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
 mod qwen3_5;
 mod qwen3_moe;
 mod qwen3_next;
+mod seed_oss;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod telechat3;
 
 use super::{Config, ModelError, ModelSpec};
 
@@ -50,6 +66,9 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("cohere2", cohere2::spec),
     ("deepseek_v2", deepseek_v2::spec),
     ("deepseek_v3", deepseek_v3::spec),
+    ("ernie4_5", ernie4_5::spec),
+    ("exaone", exaone::spec),
+    ("exaone4", exaone4::spec),
     ("falcon_h1", falcon_h1::spec),
     ("gemma", gemma::spec),
     ("gemma2", gemma2::spec),
@@ -58,24 +77,35 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("glm", glm::spec),
     ("glm4", glm4::spec),
     ("glm4_moe", glm4_moe::spec),
+    ("gpt2", gpt2::spec),
+    ("gpt_bigcode", gpt_bigcode::spec),
     ("gpt_neox", gpt_neox::spec),
     ("gpt_oss", gpt_oss::spec),
     ("granite", granite::spec),
     ("granitemoehybrid", granitemoehybrid::spec),
+    ("helium", helium::spec),
+    ("hunyuan_v1_dense", hunyuan_v1_dense::spec),
+    ("internlm2", internlm2::spec),
+    ("internlm3", internlm3::spec),
     ("kimi_k2", deepseek_v3::spec),
     ("lfm2", lfm2::spec),
     ("lfm2_moe", lfm2_moe::spec),
     ("llama", llama::spec),
     ("llama4", llama4::spec),
     ("mamba2", mamba2::spec),
+    ("mimo", mimo::spec),
+    ("minicpm", minicpm::spec),
     ("minicpm3", minicpm3::spec),
+    ("ministral3", ministral3::spec),
     ("mistral", mistral::spec),
     ("mixtral", mixtral::spec),
+    ("nemotron", nemotron::spec),
     ("olmo2", olmo2::spec),
     ("olmo3", olmo3::spec),
     ("olmoe", olmoe::spec),
     ("phi", phi::spec),
     ("phi3", phi3::spec),
+    ("qwen", qwen::spec),
     ("qwen2", qwen2::spec),
     ("qwen2_moe", qwen2_moe::spec),
     ("qwen3", qwen3::spec),
@@ -85,9 +115,11 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("qwen3_5_text", qwen3_5::spec),
     ("qwen3_moe", qwen3_moe::spec),
     ("qwen3_next", qwen3_next::spec),
+    ("seed_oss", seed_oss::spec),
     ("smollm3", smollm3::spec),
     ("stablelm", stablelm::spec),
     ("starcoder2", starcoder2::spec),
+    ("telechat3", telechat3::spec),
 ];
 
 /// The values of `model_type` that [`describe`] accepts.

@@ -7,7 +7,7 @@ use crate::models::{
     spec::{Names, NormPlaces, QkNorm},
 };
 
-const NAMES: Names = Names {
+pub const NAMES: Names = Names {
     after_mixer: "post_attention_layernorm",
     after_mlp: "post_feedforward_layernorm",
     ..Names::LLAMA

@@ -4,7 +4,7 @@
 use super::common;
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{Activation, MlpSpec, Names, NormPlaces, NormSpec, PlainSpec},
+    spec::{Activation, Names, NormPlaces, NormSpec},
 };
 
 const NAMES: Names = Names {
@@ -31,14 +31,8 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             .iter_mut()
             .for_each(|rope| rope.dims = Some(rotated));
     }
-    let mlp = MlpSpec::Plain(PlainSpec {
-        intermediate: config.size("intermediate_size")?,
-        bias: true,
-        activation: Activation::Gelu,
-    });
-    spec.layers
-        .iter_mut()
-        .for_each(|layer| layer.mlp = Some(mlp.clone()));
+    let intermediate = config.size("intermediate_size")?;
+    common::plain_mlps(&mut spec, intermediate, true, Activation::Gelu);
     (spec.norms, spec.names) = (NormPlaces::Shared, NAMES);
     (spec.tied, spec.head_bias) = (false, true);
     Ok(spec)

@@ -2,7 +2,10 @@
 //! up in another, and rotation of a part of each head.
 
 use super::common;
-use crate::models::{Config, ModelError, ModelSpec, spec::QkvLayout};
+use crate::models::{
+    Config, ModelError, ModelSpec,
+    spec::{GateUpLayout, QkvLayout},
+};
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     let mut spec = common::decoder(config, 131_072, 10_000.0)?;
@@ -17,7 +20,8 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             .iter_mut()
             .for_each(|rope| rope.dims = Some(rotated));
     }
-    spec.gated_mut().for_each(|mlp| mlp.fused = true);
+    spec.gated_mut()
+        .for_each(|mlp| mlp.layout = GateUpLayout::Joined);
     spec.tied = config.flag_or("tie_word_embeddings", false)?;
     Ok(spec)
 }

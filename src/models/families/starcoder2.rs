@@ -3,7 +3,7 @@
 use super::common;
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{Activation, MlpSpec, Names, NormSpec, PlainSpec},
+    spec::{Activation, Names, NormSpec},
 };
 
 const NAMES: Names = Names {
@@ -23,14 +23,8 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     for attention in spec.attentions_mut() {
         (attention.qkv_bias, attention.output_bias) = (true, true);
     }
-    let mlp = MlpSpec::Plain(PlainSpec {
-        intermediate: config.size("intermediate_size")?,
-        bias: true,
-        activation: Activation::GeluExact,
-    });
-    spec.layers
-        .iter_mut()
-        .for_each(|layer| layer.mlp = Some(mlp.clone()));
+    let intermediate = config.size("intermediate_size")?;
+    common::plain_mlps(&mut spec, intermediate, true, Activation::GeluExact);
     spec.names = NAMES;
     Ok(spec)
 }

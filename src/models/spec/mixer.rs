@@ -80,6 +80,8 @@ pub enum QkNorm {
     None,
     /// Of each head, before rotation.
     Head,
+    /// Of each head, after rotation.
+    HeadAfter,
     /// Of each head, with weights of its own, before rotation. `Names::q_norm`
     /// has a place for the head's number if it is a tensor a head.
     EachHead,
@@ -90,10 +92,11 @@ pub enum QkNorm {
     Plain,
 }
 
-/// Queries grow with their position p, counted from 1:
-/// `q · (1 + scale · ln(1 + ⌊p / floor⌋))`.
+/// Queries grow with their position p: `q · (1 + scale · ln(1 + ⌊p / floor⌋))`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Temperature {
+    /// Position of the first token.
+    pub first: u8,
     pub floor: f64,
     pub scale: f64,
 }
@@ -198,7 +201,7 @@ impl AttentionSpec {
         let qkv = queries + 2 * self.kv_width();
         let norms = match self.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
-            QkNorm::Head => 2 * self.head_dim,
+            QkNorm::Head | QkNorm::HeadAfter => 2 * self.head_dim,
             QkNorm::EachHead | QkNorm::Whole => self.query_width() + self.kv_width(),
         };
         hidden * (qkv + self.query_width())

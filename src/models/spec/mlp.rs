@@ -23,8 +23,18 @@ pub struct GatedSpec {
     pub intermediate: usize,
     pub bias: bool,
     pub activation: Activation,
-    /// Gate and up come from one matrix, `Names::fused_gate_up`.
-    pub fused: bool,
+    pub layout: GateUpLayout,
+}
+
+/// Where gate and up come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateUpLayout {
+    /// A matrix each, `Names::gate_up`.
+    Apart,
+    /// One matrix, `Names::fused_gate_up`: gate before up.
+    Joined,
+    /// The same, up before gate.
+    UpFirst,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

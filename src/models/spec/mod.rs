@@ -17,7 +17,9 @@ mod rope;
 pub use mixer::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm};
 pub use mixer::{QkvLayout, ShortConvSpec, Sight, Temperature};
 pub use mlp::SharedSpec;
-pub use mlp::{Activation, GatedSpec, GroupScore, MlpSpec, MoeSpec, PlainSpec, Routing, Score};
+pub use mlp::{
+    Activation, GateUpLayout, GatedSpec, GroupScore, MlpSpec, MoeSpec, PlainSpec, Routing, Score,
+};
 pub use names::{Joined, MoeNames, Names};
 pub use norm::{NormOffset, NormPlaces, NormSpec};
 pub use rope::{RopeScaling, RopeSpec};

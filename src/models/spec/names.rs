@@ -27,6 +27,8 @@ pub struct Names {
     pub plain: [&'static str; 2],
     /// How names begin here, and how they do where makers published other ones.
     pub published: &'static [(&'static str, &'static str)],
+    /// Matrices whose names begin with it are stored `[columns, rows]`.
+    pub transposed: Option<&'static str>,
 }
 
 /// Names within a layer. `{}` stands for the expert's number.
@@ -79,6 +81,7 @@ impl Names {
         down: "mlp.down_proj",
         plain: ["mlp.fc1", "mlp.fc2"],
         published: &[],
+        transposed: None,
     };
 
     /// The full name of `part` in layer `index`.

@@ -12,7 +12,7 @@ use std::{
 
 use safetensors::{Dtype, tensor::Metadata};
 
-use crate::models::{ModelError, config::read_json};
+use crate::models::{ModelError, config::read_json, spec::Names};
 
 const INDEX: &str = "model.safetensors.index.json";
 /// The longest header the safetensors format allows.
@@ -35,6 +35,7 @@ pub struct WeightFiles {
     pub files: Vec<PathBuf>,
     tensors: BTreeMap<String, TensorInfo>,
     published: &'static [(&'static str, &'static str)],
+    transposed: Option<&'static str>,
 }
 
 impl WeightFiles {
@@ -49,6 +50,7 @@ impl WeightFiles {
             files: find(folder)?,
             tensors: BTreeMap::new(),
             published: &[],
+            transposed: None,
         };
         for index in 0..weights.files.len() {
             weights.read_header(index)?;
@@ -109,12 +111,16 @@ impl WeightFiles {
             })
     }
 
-    /// Also looks for names that begin in another way, see [`Names::published`].
-    ///
-    /// [`Names::published`]: crate::models::spec::Names
-    pub fn also(mut self, published: &'static [(&'static str, &'static str)]) -> Self {
-        self.published = published;
+    /// Also finds what makers name or store in another way.
+    pub fn also(mut self, names: &Names) -> Self {
+        (self.published, self.transposed) = (names.published, names.transposed);
         self
+    }
+
+    /// Whether the matrix that the files keep as `name` is stored `[columns,
+    /// rows]`.
+    pub fn is_transposed(&self, name: &str) -> bool {
+        self.transposed.is_some_and(|start| name.starts_with(start))
     }
 
     pub fn path(&self, info: &TensorInfo) -> &Path {

@@ -112,10 +112,16 @@ impl<'a> FileSource<'a> {
             return self.quantised(module, shape);
         }
         let name = format!("{module}.weight");
-        let (_, info) = self.info(&name)?;
+        let (stored, info) = self.info(&name)?;
         let agreed = self.quantisation.agree(module, None);
         agreed.map_err(|problem| self.contradiction(info, module, problem))?;
-        let weight = self.take(&name, shape, Kind::Float)?;
+        let weight = match (self.files.is_transposed(&stored), shape) {
+            (true, [rows, columns]) => {
+                let weight = self.take(&name, &[*columns, *rows], Kind::Float)?;
+                weight.t().contiguous()?
+            }
+            _ => self.take(&name, shape, Kind::Float)?,
+        };
         Ok(Matrix::Dense(self.precision.matrix(&weight)?))
     }
 

@@ -143,6 +143,7 @@ fn check(model: &Model, prompts: &[usize], steps: usize, bound: f32) {
                 sequence,
                 rows: 1,
                 position: (prompt + number) as i32,
+                proposed: 0,
             })
             .collect();
         // The newcomer's prompt comes in three chunks, from the third step on.
@@ -154,6 +155,7 @@ fn check(model: &Model, prompts: &[usize], steps: usize, bound: f32) {
                 sequence: newcomer,
                 rows: late / 3,
                 position: from as i32,
+                proposed: 0,
             });
         }
         let step = Step {
@@ -228,6 +230,7 @@ fn several_rows_of_each() {
                         sequence,
                         rows: counts[sequence],
                         position: position(sequence) as i32,
+                        proposed: 0,
                     })
                     .collect(),
                 logits: Rows::All,
@@ -274,6 +277,7 @@ fn packed_keys_and_values() {
                         sequence,
                         rows: count,
                         position: position as i32,
+                        proposed: 0,
                     })
                     .into(),
                 logits: Rows::Last,

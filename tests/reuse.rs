@@ -14,7 +14,6 @@ use maquette::text::{
     TemplateInput,
     conversation::{Message, Role},
 };
-use serde_json::{Value, json};
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -210,7 +209,7 @@ fn every_kind_of_layer_is_reused() {
     let folder = tempfile::tempdir().unwrap();
     for (family, more) in kinds::all() {
         let path = folder.path().join(format!("{family}.json"));
-        std::fs::write(&path, config(family, &more).to_string()).unwrap();
+        std::fs::write(&path, kinds::config(family, &more).to_string()).unwrap();
         let source = || ModelSource::Random {
             id: family.into(),
             config: path.clone(),
@@ -258,7 +257,7 @@ fn every_kind_of_layer_survives_the_program() {
     let folder = tempfile::tempdir().unwrap();
     for (family, more) in kinds::all() {
         let path = folder.path().join(format!("{family}.json"));
-        std::fs::write(&path, config(family, &more).to_string()).unwrap();
+        std::fs::write(&path, kinds::config(family, &more).to_string()).unwrap();
         let pages = folder.path().join(family);
         let source = || ModelSource::Random {
             id: family.into(),
@@ -306,20 +305,6 @@ fn every_kind_of_layer_survives_the_program() {
             history.extend((0..70).map(|i| (i * 11 + restart) % 90));
         }
     }
-}
-
-fn config(family: &str, more: &Value) -> Value {
-    let mut config = json!({
-        "model_type": family, "hidden_size": 128, "intermediate_size": 192,
-        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "head_dim": 32, "vocab_size": 300, "max_position_embeddings": 4096,
-        "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": true,
-        "torch_dtype": "float32",
-    });
-    for (key, value) in more.as_object().unwrap() {
-        config[key] = value.clone();
-    }
-    config
 }
 
 /// Log-probabilities of the likeliest first tokens, in their order, and the

@@ -1,6 +1,9 @@
 //! Proposed tokens with a real model, the guide: the answers are the same with
 //! and without, and what repeats is taken several tokens at once.
 
+#[path = "support/kinds.rs"]
+mod kinds;
+
 use std::{path::PathBuf, sync::LazyLock};
 
 use maquette::{
@@ -203,4 +206,104 @@ fn proposals_and_packed_pages_go_together() {
         let usage = ask(&LOOKUP, long).1.usage;
         assert!(usage.cached_tokens + 2 >= usage.prompt_tokens, "{usage:?}");
     }
+}
+
+/// Every kind of layer, and for each the model itself and another of its kind
+/// as draft. States go back, and the next turn goes on from them.
+#[test]
+fn no_kind_of_layer_changes_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = |speculation| {
+        EngineHandle::start(EngineOptions {
+            speculation,
+            always_propose: true,
+            prefill_chunk: Some(128),
+            ..EngineOptions::default()
+        })
+    };
+    let mut rejected = 0;
+    let [plain, lookup, draft] =
+        [Speculation::Off, Speculation::Lookup, Speculation::Draft].map(engine);
+    for (family, more) in kinds::all() {
+        let source = |name: &str, hidden: u32| {
+            let mut config = kinds::config(family, &more);
+            config["hidden_size"] = hidden.into();
+            let path = folder.path().join(format!("{family}-{name}.json"));
+            std::fs::write(&path, config.to_string()).unwrap();
+            ModelSource::Random {
+                id: name.into(),
+                config: path,
+                bits: None,
+            }
+        };
+        let model = source("model", 128);
+        for (engine, drafts) in [
+            (&plain, None),
+            (&lookup, None),
+            (&draft, Some(model.clone())),
+        ] {
+            wait(engine.load_with_draft(model.clone(), drafts)).unwrap();
+        }
+        let [looked_up, drafted] = [&lookup, &draft].map(|engine| turns(&plain, engine, family));
+        rejected += looked_up.0 - looked_up.1;
+        assert!(looked_up.1 > 0, "{family}: {looked_up:?}");
+        let (proposed, accepted) = drafted;
+        assert_eq!(
+            accepted, proposed,
+            "{family}: a model that drafts for itself"
+        );
+        // A draft that is seldom right.
+        wait(draft.load_with_draft(model, Some(source("other", 64)))).unwrap();
+        let (proposed, accepted) = turns(&plain, &draft, family);
+        assert!(accepted < proposed, "{family}: {accepted} of {proposed}");
+        println!(
+            "{family}: looked up {looked_up:?}, drafted {drafted:?}, {accepted} of {proposed}"
+        );
+    }
+    assert!(rejected > 500, "{rejected}");
+}
+
+/// Three chats of two turns, all at once, beside one that is cancelled. Proposed
+/// and accepted tokens.
+fn turns(plain: &EngineHandle, engine: &EngineHandle, family: &str) -> (usize, usize) {
+    let (mut proposed, mut accepted) = (0, 0);
+    let mut chats: Vec<Vec<u32>> = (0..3)
+        .map(|chat| (0..150 + chat * 31).map(|i| i * (7 + chat) % 90).collect())
+        .collect();
+    for turn in 0..2 {
+        let request = |chat: &[u32]| {
+            let mut request = request(chat, 0.0);
+            // Rows of random weights repeat themselves: equals would be tossed for.
+            request.sampling.logit_bias = (244..300).map(|token| (token, -100.0)).collect();
+            // Not the same for ever.
+            request.sampling.frequency_penalty = 0.06;
+            request
+        };
+        let other: Vec<u32> = (0..180).rev().map(|i| i % 60).collect();
+        let mut gone = engine.submit(request(&other)).unwrap();
+        let submit = |chat: &Vec<u32>| engine.submit(request(chat)).unwrap();
+        let streams: Vec<RequestStream> = chats.iter().map(submit).collect();
+        for _ in 0..10 {
+            gone.blocking_next();
+        }
+        drop(gone);
+        for (chat, stream) in chats.iter_mut().zip(streams) {
+            let (tokens, finish) = collect(stream);
+            let (expected, _) = ask(plain, request(chat));
+            assert_eq!(tokens, expected, "{family}, turn {turn}");
+            let usage = finish.usage;
+            if turn > 0 {
+                let new = usage.prompt_tokens - usage.cached_tokens;
+                assert!(
+                    new <= 4 + 1 + 8,
+                    "{family}: {new} tokens of a next turn are new"
+                );
+            }
+            proposed += usage.proposed_tokens;
+            accepted += usage.accepted_tokens;
+            chat.extend(tokens);
+            chat.extend([1, 2, 3, 4]);
+        }
+    }
+    (proposed, accepted)
 }

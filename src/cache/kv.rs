@@ -19,7 +19,7 @@ use std::{
 use mlx_rs::{Array, error::Exception};
 
 use super::{
-    Buffers, CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme,
+    Buffers, CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme, Taken,
     counters::PrefixCounters,
     disk::ModelDisk,
     holder::{Holder, Rest, Running},
@@ -229,11 +229,14 @@ impl KvCache {
     }
 
     /// Forgets the tokens of a running sequence from `length` on: proposals that
-    /// were not accepted. Pages are of tokens that stay, and are never cut.
+    /// were not accepted. Pages are of tokens that stay, and are never cut. Says
+    /// how many tokens are left: with recurrent layers those before the
+    /// proposals, unless all of these stay.
     ///
     /// # Errors
-    /// When pages were made of tokens that lie behind `length`.
-    pub fn truncate(&mut self, sequence: usize, length: usize) -> Result<(), Exception> {
+    /// When pages were made of tokens that lie behind `length`, or recurrent
+    /// layers cannot go back so far.
+    pub fn truncate(&mut self, sequence: usize, length: usize) -> Result<usize, Exception> {
         let path = self.running.get(&sequence).map(|it| &it.holder.path[..]);
         let last = path.unwrap_or_default().iter().enumerate().rev();
         let sealed = last
@@ -245,7 +248,15 @@ impl KvCache {
                 sealed.unwrap_or(0)
             )));
         }
-        self.tail_of(sequence)?.truncate(length)
+        let tail = self.tail_of(sequence)?;
+        let had_states = tail.has_states();
+        let left = tail.truncate(length)?;
+        if had_states && !tail.has_states() {
+            return Err(Exception::custom(format!(
+                "sequence {sequence} cannot be cut to {length} tokens: its states stand for more"
+            )));
+        }
+        Ok(left)
     }
 
     /// Ends a running sequence. With `tokens`, those whose keys and values it
@@ -262,9 +273,7 @@ impl KvCache {
         for page in &holder.path {
             self.pages.release(*page);
         }
-        let goes_on = holder.tail.state_tokens() == Some(length);
-        let usable = !self.snapshots_only || sealed > 0 || goes_on;
-        if length == 0 || !usable {
+        if length == 0 {
             self.vacate(&mut holder, 0, Rest::Removed);
             return;
         }
@@ -274,12 +283,18 @@ impl KvCache {
             self.make_room(self.limit, &[]);
             return;
         }
-        if let Err(error) = holder.tail.truncate(length) {
+        // What is only proposed is no part of it.
+        let left = holder.tail.truncate(length).unwrap_or_else(|error| {
             tracing::warn!(%error, "an ended sequence could not be cut back and is given up");
+            0
+        });
+        let goes_on = holder.tail.state_tokens() == Some(left);
+        let usable = !self.snapshots_only || sealed > 0 || goes_on;
+        if left == 0 || !usable {
             self.vacate(&mut holder, 0, Rest::Removed);
             return;
         }
-        holder.tokens = tokens.to_vec();
+        holder.tokens = tokens[..left].to_vec();
         holder.used = self.pages.tick();
         self.hot.push_back(holder);
         if self.hot.len() > HOT {
@@ -365,10 +380,10 @@ impl KvStore for KvCache {
         &mut self,
         sequence: usize,
         layer: usize,
-        tokens: usize,
+        taken: Taken,
         state: Vec<Array>,
     ) -> Result<(), Exception> {
-        self.tail_of(sequence)?.set_state(layer, tokens, state);
+        self.tail_of(sequence)?.set_state(layer, taken, state);
         Ok(())
     }
 }

@@ -237,7 +237,7 @@ fn carry_on(cache: &mut KvCache, sequence: usize, before: &[u32], tokens: &[u32]
     assert_eq!(compute(cache, sequence, tokens), all);
     let state = Array::from_slice(&[all.len() as f32, sum(&all)], &[2]);
     cache
-        .set_state(sequence, 1, tokens.len(), vec![state])
+        .set_state(sequence, 1, Taken::Own(tokens.len()), vec![state])
         .unwrap();
     cache.snapshot(sequence).unwrap();
 }

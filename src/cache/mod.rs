@@ -43,4 +43,4 @@ pub use mode::{KvMode, UnknownMode};
 pub use page::{PAGE_TOKENS, PageHash};
 pub use saving::Unsaved;
 pub use scheme::{KvLayer, Packs, Refusal, Scheme};
-pub use store::{Buffers, KvStore, Past};
+pub use store::{Buffers, KvStore, Past, Taken};

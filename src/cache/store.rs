@@ -134,8 +134,9 @@ pub trait KvStore {
         Err(stateless())
     }
 
-    /// Replaces what `layer` carries on of `sequence`, which has taken in
-    /// `tokens` more tokens.
+    /// Replaces what `layer` carries on of `sequence`, which has taken in some
+    /// more tokens. What was carried on before the first [`Taken::Proposed`] one
+    /// is kept until it is known which of them stay.
     ///
     /// # Errors
     /// As for [`KvStore::state`].
@@ -143,11 +144,20 @@ pub trait KvStore {
         &mut self,
         _sequence: usize,
         _layer: usize,
-        _tokens: usize,
+        _taken: Taken,
         _state: Vec<Array>,
     ) -> Result<(), Exception> {
         Err(stateless())
     }
+}
+
+/// How many tokens a recurrent layer has taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// They stay.
+    Own(usize),
+    /// They may be taken back.
+    Proposed(usize),
 }
 
 fn stateless() -> Exception {

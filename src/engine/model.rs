@@ -25,9 +25,8 @@ pub(super) trait Decoder {
     fn state_bytes(&self) -> u64 {
         0
     }
-    /// Whether the cache can take back the latest tokens of a sequence. A state
-    /// that is carried from token to token cannot: such a model's sequences
-    /// are not speculated on.
+    /// Whether a sequence can be cut back to any length. A state that is carried
+    /// from token to token cannot: it goes back to where one was kept.
     fn can_forget(&self) -> bool {
         true
     }

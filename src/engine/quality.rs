@@ -181,6 +181,7 @@ impl<'a> Reader<'a> {
                 sequence: SEQUENCE,
                 rows: count,
                 position: self.position as i32,
+                proposed: 0,
             }],
             logits: Rows::All,
         };

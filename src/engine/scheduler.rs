@@ -47,12 +47,22 @@ pub(super) struct Candidate {
     pub remaining: usize,
     /// Those of them that belong to the prompt.
     pub prompt: usize,
+    /// Those of them that were computed before and taken back.
+    pub again: usize,
     /// Must be in steps of its own.
     pub alone: bool,
     /// The step it was last part of.
     pub stepped: u64,
     /// Rows that it would like to have besides, of proposed tokens.
     pub proposals: usize,
+}
+
+impl Candidate {
+    /// Whether it has no more to compute than its next token's row, and what was
+    /// taken back before it.
+    fn decodes(&self) -> bool {
+        self.remaining <= 1 + self.again
+    }
 }
 
 /// Rows of one sequence in a step.
@@ -112,17 +122,28 @@ impl Scheduler {
 
     fn plan_mixed(&mut self, ready: &[Candidate]) -> Vec<Share> {
         let (mut decoding, mut reading): (Vec<&Candidate>, Vec<&Candidate>) =
-            ready.iter().partition(|candidate| candidate.remaining == 1);
-        if decoding.len() > self.budget.step {
+            ready.iter().partition(|candidate| candidate.decodes());
+        let mut room = self.budget.step;
+        let wanted: usize = decoding.iter().map(|it| it.remaining).sum();
+        if wanted > room {
             decoding.sort_by_key(|candidate| candidate.stepped);
-            decoding.truncate(self.budget.step);
         }
-        let mut shares: Vec<Share> = decoding.iter().map(|decode| share(decode, 1)).collect();
+        let mut shares = Vec::with_capacity(decoding.len() + reading.len());
+        for candidate in &decoding {
+            if room == 0 {
+                break;
+            }
+            let share = share(candidate, room);
+            room -= share.rows;
+            shares.push(share);
+        }
         if reading.is_empty() {
-            self.add_proposals(&decoding, &mut shares);
+            add_proposals(&decoding, &mut shares, room);
         }
+        // Single rows are computed together.
+        shares.sort_by_key(|share| share.rows > 1);
         reading.sort_by_key(|candidate| self.place(candidate));
-        let mut left = self.budget.prefill.min(self.budget.step - shares.len());
+        let mut left = self.budget.prefill.min(room);
         let mut served = Vec::new();
         for candidate in &reading {
             if left == 0 {
@@ -136,18 +157,6 @@ impl Scheduler {
         let wanted = reading.iter().map(|candidate| candidate.priority);
         self.turns.note(wanted, served);
         shares
-    }
-
-    /// Rows of proposals as far as the step has room, behind the single rows.
-    /// Prompts go first: a step with a prompt in it has none.
-    fn add_proposals(&self, decoding: &[&Candidate], shares: &mut [Share]) {
-        let mut left = self.budget.step - shares.len();
-        for (candidate, share) in decoding.iter().zip(shares.iter_mut()) {
-            share.proposals = candidate.proposals.min(left);
-            share.rows += share.proposals;
-            left -= share.proposals;
-        }
-        shares.sort_by_key(|share| share.proposals > 0);
     }
 
     /// One sequence: those that decode take turns, and when each has had a row
@@ -172,6 +181,18 @@ impl Scheduler {
 
     fn place(&self, candidate: &Candidate) -> (Rank, RequestId) {
         (self.turns.rank(candidate.priority), candidate.id)
+    }
+}
+
+/// Rows of proposals as far as the step has `room`, behind everybody's own rows.
+/// Prompts go first: a step with a prompt in it has none.
+fn add_proposals(decoding: &[&Candidate], shares: &mut [Share], mut room: usize) {
+    for (candidate, share) in decoding.iter().zip(shares.iter_mut()) {
+        if share.samples {
+            share.proposals = candidate.proposals.min(room);
+            share.rows += share.proposals;
+            room -= share.proposals;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ fn candidate(index: usize, remaining: usize) -> Candidate {
         priority: Priority::default(),
         remaining,
         prompt: if remaining > 1 { remaining } else { 0 },
+        again: 0,
         alone: false,
         stepped: 0,
         proposals: 0,
@@ -92,6 +93,28 @@ fn a_higher_priority_reads_first_and_a_lower_one_is_not_forgotten() {
         .collect();
     let low_turns = firsts.iter().filter(|index| **index == 0).count();
     assert_eq!((firsts[0], low_turns), (1, 3));
+}
+
+#[test]
+fn what_was_taken_back_is_read_again_with_the_next_row() {
+    let back = |index, again, proposals| Candidate {
+        again,
+        prompt: 0,
+        proposals,
+        ..candidate(index, 1 + again)
+    };
+    let ready = [back(0, 3, 4), candidate(1, 1), back(2, 2, 0)];
+    let shares = scheduler(100, 64).plan(&ready);
+    assert_eq!(rows(&shares), [(1, 1), (0, 8), (2, 3)]);
+    assert!(shares.iter().all(|share| share.samples));
+    // Rows of tokens go before proposals, and prompts beside them too.
+    let shares = scheduler(9, 64).plan(&ready);
+    assert_eq!(rows(&shares), [(1, 1), (0, 5), (2, 3)]);
+    let shares = scheduler(100, 64).plan(&[ready[0], ready[1], candidate(3, 30)]);
+    assert_eq!(rows(&shares), [(1, 1), (0, 4), (3, 30)]);
+    // A part of them is not the whole.
+    let shares = scheduler(3, 64).plan(&ready[..1]);
+    assert_eq!((rows(&shares), shares[0].samples), (vec![(0, 3)], false));
 }
 
 #[test]

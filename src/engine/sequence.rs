@@ -35,6 +35,9 @@ pub(super) struct Sequence {
     /// The prompt, then what was generated.
     pub tokens: Vec<u32>,
     pub computed: usize,
+    /// Tokens that were computed once: those behind `computed` were taken back
+    /// with proposals after them and are computed again.
+    pub reached: usize,
     pub cached: usize,
     /// The next token is sampled in this row of the step in flight.
     pub lazy: Option<usize>,
@@ -77,6 +80,7 @@ impl Sequence {
             outbox: Outbox::new(events, starved),
             tokens: request.prompt.clone(),
             computed: 0,
+            reached: 0,
             cached: 0,
             lazy: None,
             alone: false,
@@ -114,6 +118,11 @@ impl Sequence {
         known - self.computed
     }
 
+    /// Those of them that were computed before and taken back.
+    fn again(&self) -> usize {
+        self.reached.saturating_sub(self.computed)
+    }
+
     /// Whether the next step may have rows of it.
     pub fn is_ready(&self) -> bool {
         let planned = self.generated + usize::from(self.lazy.is_some());
@@ -123,7 +132,7 @@ impl Sequence {
 
     /// Whether its prompt is computed and it may propose tokens.
     pub fn decodes(&self) -> bool {
-        self.generated > 0 && self.remaining() <= 1
+        self.generated > 0 && self.remaining() <= 1 + self.again()
     }
 
     /// Proposals that it can use at most: one token comes in any case.
@@ -134,7 +143,7 @@ impl Sequence {
     /// How many of the tokens wanted of it are proposals, and the rest known.
     pub fn proposals(&self) -> usize {
         match self.speculating.intent {
-            Some(intent) if self.lazy.is_none() && self.remaining() == 1 => {
+            Some(intent) if self.lazy.is_none() && self.remaining() == 1 + self.again() => {
                 intent.choice.count.min(self.most_proposals())
             }
             _ => 0,
@@ -149,6 +158,7 @@ impl Sequence {
             priority: self.request.priority,
             remaining: self.remaining(),
             prompt: self.prompt_tokens().saturating_sub(self.computed),
+            again: self.again(),
             alone: self.alone,
             stepped: self.stepped,
             proposals: self.proposals(),
@@ -207,7 +217,7 @@ impl Sequence {
 
     /// Begins again from its tokens, after its keys and values were given up.
     pub fn reset(&mut self) {
-        self.computed = 0;
+        (self.computed, self.reached) = (0, 0);
         self.lazy = None;
         self.speculating.intent = None;
     }

@@ -162,6 +162,7 @@ pub(super) fn launch(
                     sequence: running[share.index].slot(),
                     rows: share.rows,
                     position: running[share.index].computed as i32,
+                    proposed: share.proposals,
                 })
                 .collect(),
             logits: wanted_logits(shares),

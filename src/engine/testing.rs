@@ -16,8 +16,8 @@ use super::{
     types::*,
 };
 use crate::{
-    cache::{KvLayer, KvStore},
-    models::{Input, Rows, Step},
+    cache::{KvLayer, KvStore, Taken},
+    models::{Input, Rows, SequenceRows, Step},
     text::{Tokenizer, testing::byte_level},
 };
 
@@ -40,7 +40,9 @@ pub(super) struct Fake {
     pub error_rows: Option<usize>,
     pub nan_rows: Option<usize>,
     pub load_error: bool,
-    /// Cannot take tokens back.
+    /// Carries the sum of all tokens on, as a recurrent layer does: the next
+    /// token is the last one plus 1, or plus 4 where 5 divides the sum (7 if it
+    /// `sums`).
     pub remembers: bool,
     /// Rows computed so far, and the most sequences in a step.
     pub rows: Arc<AtomicUsize>,
@@ -71,13 +73,59 @@ impl Fake {
     pub fn answer(&self, prompt: &[u32], count: usize) -> Vec<u32> {
         let mut tokens = prompt.to_vec();
         for _ in 0..count {
-            let next = match self.sums {
-                true => (tokens.iter().sum::<u32>() * 7 + 3) % 256,
-                false => (tokens[tokens.len() - 1] + 1) % VOCABULARY as u32,
+            let sum: u32 = tokens.iter().sum();
+            let last = tokens[tokens.len() - 1];
+            let next = match (self.remembers, self.sums) {
+                (true, _) => {
+                    let hop = 3 * u32::from(sum.is_multiple_of(self.hops() as u32));
+                    (last + 1 + hop) % VOCABULARY as u32
+                }
+                (_, true) => (sum * 7 + 3) % 256,
+                (_, false) => (last + 1) % VOCABULARY as u32,
             };
             tokens.push(next);
         }
         tokens.split_off(prompt.len())
+    }
+
+    /// What divides the sum where it hops.
+    fn hops(&self) -> f32 {
+        if self.sums { 7.0 } else { 5.0 }
+    }
+
+    /// Logits `[rows, V]` of the last rows of a sequence whose rows in a step are
+    /// the tokens `own [1, 1, T, 1]`, from the sum that it carries on.
+    fn carry_on(
+        &self,
+        part: &SequenceRows,
+        own: &Array,
+        rows: usize,
+        kv: &mut dyn KvStore,
+    ) -> Result<Array, Exception> {
+        let own = own.reshape(&[part.rows as i32])?;
+        let mut sums = own.cumsum(0, None, None)?;
+        if let Some(state) = kv.state(part.sequence, 1)? {
+            sums = sums.add(&state[0])?;
+        }
+        let after = |row: usize| sums.take_axis(Array::from_slice(&[row as u32], &[1]), 0);
+        let firm = part.rows - part.proposed;
+        if firm > 0 {
+            kv.set_state(part.sequence, 1, Taken::Own(firm), vec![after(firm - 1)?])?;
+        }
+        if part.proposed > 0 {
+            let state = vec![after(part.rows - 1)?];
+            kv.set_state(part.sequence, 1, Taken::Proposed(part.proposed), state)?;
+        }
+        let number = |value: f32| Array::from_f32(value);
+        let hops = ops::remainder(&sums, number(self.hops()))?.eq(number(0.0))?;
+        let steps = hops.as_dtype(Dtype::Float32)?.multiply(number(3.0))?;
+        let next = own.add(steps)?.add(number(1.0))?;
+        let next = ops::remainder(next, number(VOCABULARY as f32))?;
+        let last: Vec<u32> = (part.rows - rows..part.rows)
+            .map(|row| row as u32)
+            .collect();
+        let last = Array::from_slice(&last, &[rows as i32]);
+        around(&next.take_axis(last, 0)?.reshape(&[rows as i32, 1])?)
     }
 
     /// Logits `[rows, V]` of the last rows of a sequence, from its keys
@@ -105,11 +153,15 @@ impl Fake {
             let last = keys.take_axis(Array::from_slice(&[length - 1], &[1]), 2)?;
             ops::remainder(last.add(number(1.0))?, number(VOCABULARY as f32))?
         };
-        let ids: Vec<f32> = (0..VOCABULARY).map(|id| id as f32).collect();
-        let ids = Array::from_slice(&ids, &[1, VOCABULARY as i32]);
-        let distance = ids.subtract(next.reshape(&[1, 1])?)?.abs()?;
-        distance.negative()
+        around(&next.reshape(&[1, 1])?)
     }
+}
+
+/// Logits `[rows, V]` that fall off around the tokens `next [rows, 1]`.
+fn around(next: &Array) -> Result<Array, Exception> {
+    let ids: Vec<f32> = (0..VOCABULARY).map(|id| id as f32).collect();
+    let ids = Array::from_slice(&ids, &[1, VOCABULARY as i32]);
+    ids.subtract(next)?.abs()?.negative()
 }
 
 impl Decoder for Fake {
@@ -134,7 +186,7 @@ impl Decoder for Fake {
                 own.as_dtype(Dtype::Float32)?
                     .add(&shape)?
                     .reshape(&[1, 1, rows as i32, 1])?;
-            let past = kv.update(part.sequence, 0, own.clone(), own)?;
+            let past = kv.update(part.sequence, 0, own.clone(), own.clone())?;
             let [keys, _] = past.numbers()?;
             assert_ne!(Some(rows), self.panic_rows, "a part of {rows} rows");
             if Some(rows) == self.error_rows {
@@ -149,10 +201,11 @@ impl Decoder for Fake {
                     all.iter().filter(|row| own.contains(row)).count()
                 }
             };
-            if wanted == 0 {
-                continue;
-            }
-            let row = self.logits(&keys, wanted)?;
+            let row = match self.remembers {
+                true => self.carry_on(part, &own, wanted, kv)?,
+                false if wanted == 0 => continue,
+                false => self.logits(&keys, wanted)?,
+            };
             logits.push(match Some(rows) == self.nan_rows {
                 true => row.multiply(Array::from_f32(f32::NAN))?,
                 false => row,
@@ -166,6 +219,10 @@ impl Decoder for Fake {
 
     fn can_forget(&self) -> bool {
         !self.remembers
+    }
+
+    fn state_bytes(&self) -> u64 {
+        if self.remembers { 4 } else { 0 }
     }
 
     fn kv_layers(&self) -> Vec<KvLayer> {

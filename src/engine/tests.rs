@@ -7,7 +7,7 @@ mod reuse;
 mod speculation;
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{Mutex, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -39,9 +39,17 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+/// Engines that live as long as the program: one that ends at the same time
+/// would free its arrays beside MLX's own end.
+static STARTED: Mutex<Vec<EngineHandle>> = Mutex::new(Vec::new());
+
 fn start(fake: &Fake, options: EngineOptions) -> EngineHandle {
+    let on_disk = options.disk_cache.is_some();
     let engine = EngineHandle::start_with(options, fake.clone());
     wait(engine.load(source("fake"))).unwrap();
+    if !on_disk {
+        STARTED.lock().unwrap().push(engine.clone());
+    }
     engine
 }
 

@@ -352,15 +352,11 @@ impl<L: Loader> Engine<L> {
     /// Takes in the tokens that a step has brought a sequence.
     fn take_tokens(&mut self, index: usize, outcome: Outcome, model: &LoadedModel, now: Instant) {
         let part = outcome.part;
-        if part.proposals > 0 {
-            if let Err(error) = self.settle(index, &outcome) {
-                return self.fail(index, EngineError::Compute(error.0));
-            }
-        } else if self.running[index].computed == part.computed {
-            // Unless the next step has taken it over, it is lazy no more.
-            self.running[index].lazy = None;
-        }
         let sequence = &mut self.running[index];
+        if part.proposals == 0 && sequence.computed == part.computed {
+            // Unless the next step has taken it over, it is lazy no more.
+            sequence.lazy = None;
+        }
         sequence.alone = false;
         // All but the last were proposed.
         let accepted = outcome.tokens.len() - 1;
@@ -373,7 +369,11 @@ impl<L: Loader> Engine<L> {
                 break;
             }
         }
-        sequence.learn(taken, verified(&part, taken.min(accepted)));
+        let accepted = accepted.min(taken);
+        if let Err(error) = self.settle(index, &part, accepted) {
+            return self.fail(index, EngineError::Compute(error.0));
+        }
+        self.running[index].learn(taken, verified(&part, accepted));
         if let Some((reason, stop)) = end {
             self.end(index, reason, stop);
         }

@@ -44,6 +44,7 @@ pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepErr
                     sequence: SEQUENCE,
                     rows,
                     position,
+                    proposed: 0,
                 }],
                 logits: Rows::Last,
             };

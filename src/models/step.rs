@@ -27,6 +27,9 @@ pub struct SequenceRows {
     pub rows: usize,
     /// Position of the first row; the others follow.
     pub position: i32,
+    /// How many of the rows, the last ones, are only proposed: they may be taken
+    /// back.
+    pub proposed: usize,
 }
 
 /// Which rows' logits are wanted. The head is a large part of a small model,
@@ -59,6 +62,7 @@ impl Step {
                 sequence,
                 rows: tokens.len(),
                 position: position as i32,
+                proposed: 0,
             }],
             logits: Rows::Last,
         }
@@ -263,6 +267,7 @@ mod tests {
             sequence,
             rows,
             position,
+            proposed: 0,
         }
     }
 

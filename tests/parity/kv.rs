@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use maquette::cache::{KvStore, Past};
+use maquette::cache::{KvStore, Past, Taken};
 use mlx_rs::{Array, error::Exception, ops};
 
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl KvStore for GrowingKv {
         &mut self,
         sequence: usize,
         layer: usize,
-        _: usize,
+        _: Taken,
         state: Vec<Array>,
     ) -> Result<(), Exception> {
         self.states.insert((sequence, layer), state);

@@ -212,11 +212,13 @@ fn check_together(model: &Model, case: &Case, prompt: &[u32]) {
                 sequence: 0,
                 rows: 1,
                 position: last as i32,
+                proposed: 0,
             },
             SequenceRows {
                 sequence: 1,
                 rows: PROMPT,
                 position: 0,
+                proposed: 0,
             },
         ],
         logits: Rows::Last,
@@ -239,6 +241,7 @@ fn check_together(model: &Model, case: &Case, prompt: &[u32]) {
                 sequence,
                 rows: 1,
                 position: PROMPT as i32,
+                proposed: 0,
             })
             .collect(),
         logits: Rows::Only(vec![1, 0]),

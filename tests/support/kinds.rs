@@ -1,6 +1,8 @@
 //! A family for each kind of layer, in settings that go on top of a small
 //! model's.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use serde_json::{Value, json};
 
 /// `model_type`, and what its config.json has besides.
@@ -51,4 +53,19 @@ pub fn all() -> Vec<(&'static str, Value)> {
         (family, all)
     };
     families.into_iter().map(with_experts).collect()
+}
+
+/// The config.json of a small model of a family.
+pub fn config(family: &str, more: &Value) -> Value {
+    let mut config = json!({
+        "model_type": family, "hidden_size": 128, "intermediate_size": 192,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 32, "vocab_size": 300, "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": true,
+        "torch_dtype": "float32",
+    });
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
 }

@@ -10,7 +10,7 @@ use mlx_rs::{Array, Dtype};
 
 use super::*;
 use crate::cache::{
-    CacheOptions, KvCache, KvLayer, KvPolicy, KvStore, PAGE_TOKENS, saving::Unsaved,
+    CacheOptions, KvCache, KvLayer, KvPolicy, KvStore, PAGE_TOKENS, Taken, saving::Unsaved,
 };
 
 /// A program with an empty memory and the folder of earlier ones.
@@ -65,7 +65,9 @@ impl Program {
             }
             for layer in [1, 3] {
                 let state = states(&prompt[..*end]);
-                cache.set_state(1, layer, end - done, state).unwrap();
+                cache
+                    .set_state(1, layer, Taken::Own(end - done), state)
+                    .unwrap();
             }
             cache.snapshot(1).unwrap();
             done = *end;

@@ -255,7 +255,7 @@ impl World {
             assert_eq!(state, at(sequence.computed), "another state");
             let state = Array::from_slice(&at(end), &[1, 2]);
             self.cache
-                .set_state(slot, layer, count, vec![state])
+                .set_state(slot, layer, Taken::Own(count), vec![state])
                 .unwrap();
             self.cache.snapshot(slot).unwrap();
         }

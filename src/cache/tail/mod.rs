@@ -6,6 +6,7 @@
 
 mod layer;
 mod run;
+mod states;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,10 @@ pub use self::run::{GROWTH, RowForm};
 use self::{
     layer::Layer,
     run::{Run, Slice, form},
+    states::States,
 };
 use super::{
-    Buffers, Past,
+    Buffers, Past, Taken,
     content::{PageContent, Snapshot},
     scheme::Scheme,
 };
@@ -66,21 +68,12 @@ impl Piece<'_> {
     }
 }
 
-/// What a recurrent layer carries on.
-#[derive(Debug, Clone)]
-struct State {
-    arrays: Vec<Array>,
-    /// Taken in so far.
-    tokens: usize,
-}
-
 /// Keys and values of a sequence, layer by layer.
 #[derive(Debug, Clone, Default)]
 pub struct Tail {
     layers: Vec<Option<Layer>>,
-    /// Of the recurrent layers. They stand for all tokens at once: a tail that
-    /// is cut short loses them.
-    states: Vec<Option<State>>,
+    /// Of the recurrent layers.
+    states: States,
     /// The position that windows begin with: older tokens were given up.
     window_start: usize,
     /// Capacity to begin with, so that a long prompt does not grow in steps.
@@ -92,7 +85,7 @@ impl Tail {
     pub fn new(reserve: usize, scheme: Rc<Scheme>) -> Self {
         Self {
             layers: Vec::new(),
-            states: Vec::new(),
+            states: States::default(),
             window_start: 0,
             reserve,
             scheme,
@@ -106,98 +99,71 @@ impl Tail {
     /// Tokens that all layers have.
     pub fn length(&self) -> usize {
         let lengths = self.layers.iter().flatten().map(Layer::length);
-        let states = self.states.iter().flatten().map(|state| state.tokens);
-        lengths.chain(states).min().unwrap_or(0)
+        lengths.chain(self.states.tokens()).min().unwrap_or(0)
     }
 
     /// Whether any layer carries on a state.
     pub fn has_states(&self) -> bool {
-        self.states.iter().any(Option::is_some)
+        !self.states.is_empty()
     }
 
-    /// How many tokens the states stand for, if the layers have as many.
+    /// How many tokens the states stand for, proposals left out, if the layers
+    /// have them all.
     pub fn state_tokens(&self) -> Option<usize> {
-        let tokens = self.length();
-        let mut states = self.states.iter().flatten();
-        let same = self.has_states() && states.all(|state| state.tokens == tokens);
-        same.then_some(tokens)
+        let tokens = self.states.firm_tokens()?;
+        let mut layers = self.layers.iter().flatten();
+        layers.all(|it| it.length() >= tokens).then_some(tokens)
     }
 
-    /// All states, as they stand for `tokens` tokens.
+    /// All states, as they stand for `tokens` tokens, see
+    /// [`Tail::state_tokens`].
     pub fn snapshot(&self, tokens: usize) -> Snapshot {
-        let arrays = |state: &State| state.arrays.clone();
-        let states = self.states.iter();
-        Snapshot {
-            tokens,
-            states: states.map(|state| state.as_ref().map(arrays)).collect(),
-        }
+        self.states.snapshot(tokens)
     }
 
     /// Goes on from a snapshot of as many tokens as the layers have.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        let tokens = snapshot.tokens;
-        let state = |arrays: &Vec<Array>| State {
-            arrays: arrays.clone(),
-            tokens,
-        };
-        let states = snapshot.states.iter();
-        self.states = states.map(|arrays| arrays.as_ref().map(state)).collect();
+        self.states = States::restore(snapshot);
     }
 
     /// What a recurrent layer carries on.
     pub fn state(&self, layer: usize) -> Option<Vec<Array>> {
-        let state = self.states.get(layer)?.as_ref()?;
-        Some(state.arrays.clone())
+        self.states.get(layer)
     }
 
-    /// Replaces what a recurrent layer carries on after `tokens` more tokens.
-    pub fn set_state(&mut self, layer: usize, tokens: usize, arrays: Vec<Array>) {
-        if self.states.len() <= layer {
-            self.states.resize(layer + 1, None);
-        }
-        let before = self.states[layer].as_ref().map_or(0, |state| state.tokens);
-        let tokens = before + tokens;
-        self.states[layer] = Some(State { arrays, tokens });
+    /// Replaces what a recurrent layer carries on.
+    pub fn set_state(&mut self, layer: usize, taken: Taken, arrays: Vec<Array>) {
+        self.states.set(layer, taken, arrays);
     }
 
     /// Bytes of all buffers and states.
     pub fn bytes(&self) -> u64 {
         let layers: u64 = self.layers.iter().flatten().map(Layer::bytes).sum();
-        let states = self.state_arrays().map(|array| array.nbytes() as u64);
+        let states = self.states.arrays().map(|array| array.nbytes() as u64);
         layers + states.sum::<u64>()
     }
 
-    fn state_arrays(&self) -> impl Iterator<Item = &Array> {
-        let states = self.states.iter().flatten();
-        states.flat_map(|state| &state.arrays)
-    }
-
-    /// Forgets all tokens from `length` on.
+    /// Forgets all tokens from `length` on and says how many are left: fewer
+    /// where states had to go back to what they were before proposals. States
+    /// that cannot go back so far are lost.
     ///
     /// # Errors
     /// When packed tokens cannot be unpacked, or windows have given up tokens
     /// that they would need.
-    pub fn truncate(&mut self, length: usize) -> Result<(), Exception> {
+    pub fn truncate(&mut self, length: usize) -> Result<usize, Exception> {
+        let length = self.states.go_back(length);
         if self.scheme.windows().start(length) < self.window_start {
             return Err(Exception::custom(format!(
                 "a sequence whose windows begin at {} cannot be cut to {length} tokens",
                 self.window_start
             )));
         }
-        if self
-            .states
-            .iter()
-            .flatten()
-            .any(|state| state.tokens > length)
-        {
-            self.states.clear();
-        }
         for (at, layer) in self.layers.iter_mut().enumerate() {
             if let Some(layer) = layer {
                 layer.truncate(length, self.scheme.layer(at), self.reserve)?;
             }
         }
-        Ok(())
+        Ok(length)
     }
 
     pub fn window_start(&self) -> usize {
@@ -421,6 +387,6 @@ impl Tail {
     /// far.
     pub fn arrays(&self) -> impl Iterator<Item = &Array> {
         let layers = self.layers.iter().flatten().flat_map(Layer::arrays);
-        layers.chain(self.state_arrays())
+        layers.chain(self.states.arrays())
     }
 }

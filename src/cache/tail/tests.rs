@@ -231,12 +231,41 @@ fn packed_pages_come_back_as_they_were() {
 fn states_count_as_tokens_and_bytes() {
     let mut tail = plain(0);
     assert!(tail.state(1).is_none());
-    tail.set_state(1, 3, vec![rows(0, 2)]);
-    tail.set_state(1, 1, vec![rows(0, 4)]);
+    tail.set_state(1, Taken::Own(3), vec![rows(0, 2)]);
+    tail.set_state(1, Taken::Own(1), vec![rows(0, 4)]);
     assert_eq!(numbers(&tail.state(1).unwrap()[0]), counting(4));
     assert_eq!((tail.length(), tail.bytes()), (4, 2 * 4 * 4));
     assert_eq!(tail.arrays().count(), 1);
     assert!(tail.has_states());
     append(&mut tail, 0, &rows(0, 3));
     assert_eq!(tail.length(), 3);
+}
+
+#[test]
+fn states_go_back_to_before_proposals() {
+    let state = |tail: &Tail| numbers(&tail.state(1).unwrap()[0]).len();
+    let mut tail = plain(0);
+    append(&mut tail, 0, &rows(0, 8));
+    // The state after so many tokens is as long.
+    tail.set_state(1, Taken::Own(5), vec![rows(0, 5)]);
+    tail.set_state(1, Taken::Proposed(1), vec![rows(0, 6)]);
+    tail.set_state(1, Taken::Proposed(2), vec![rows(0, 8)]);
+    assert_eq!((state(&tail), tail.length()), (8, 8));
+    assert_eq!(
+        (tail.state_tokens(), tail.bytes() > 4 * 8 * 4),
+        (Some(5), true)
+    );
+    assert_eq!(tail.snapshot(5).states[1].as_ref().unwrap()[0].dim(2), 5);
+    // Not all of the three stay: none does.
+    let mut some = tail.clone();
+    assert_eq!(some.truncate(7).unwrap(), 5);
+    assert_eq!(
+        (state(&some), some.length(), some.state_tokens()),
+        (5, 5, Some(5))
+    );
+    // All stay, and nothing else is kept.
+    assert_eq!(tail.truncate(8).unwrap(), 8);
+    assert_eq!((state(&tail), tail.state_tokens()), (8, Some(8)));
+    assert_eq!(tail.truncate(7).unwrap(), 7);
+    assert!(!tail.has_states());
 }

@@ -191,6 +191,7 @@ impl Drafter {
         };
         self.decoder.forward(&step, &mut self.kv)?;
         async_eval(self.kv.arrays(slot))?;
+        self.kv.snapshot(slot)?;
         self.computed.insert(slot, computed + rows);
         Ok(tokens.len() - computed - rows <= LEAST_BEHIND)
     }
@@ -277,6 +278,7 @@ impl Drafter {
                 sequence: slot,
                 rows,
                 position,
+                proposed: drafted[*at].len().min(1),
             });
         }
         let step = Step {
@@ -295,10 +297,12 @@ impl Drafter {
         if *computed <= tokens {
             return;
         }
-        *computed = tokens;
-        if let Err(error) = self.kv.truncate(slot, tokens) {
-            tracing::warn!(%error, "the draft model starts again with a sequence");
-            self.release(slot, None);
+        match self.kv.truncate(slot, tokens) {
+            Ok(left) => *computed = left,
+            Err(error) => {
+                tracing::warn!(%error, "the draft model starts again with a sequence");
+                self.release(slot, None);
+            }
         }
     }
 

@@ -73,6 +73,15 @@ impl Acceptance {
         let p = self.probability();
         (1..=proposed as i32).map(|nth| p.powi(nth)).sum()
     }
+
+    /// Tokens of `proposed` that will be accepted where not all are.
+    fn expected_of_some(&self, proposed: usize) -> f64 {
+        let p = self.probability();
+        let exactly = |count: i32| p.powi(count) * (1.0 - p);
+        (1..proposed as i32)
+            .map(|count| f64::from(count) * exactly(count))
+            .sum()
+    }
 }
 
 /// The batch that a sequence would propose in.
@@ -168,18 +177,23 @@ pub(in crate::engine) struct Gain {
     steps: u64,
     /// Everything pays.
     always: bool,
+    /// What was accepted is computed again unless all was.
+    again: bool,
 }
 
 impl Gain {
-    /// Knows nothing yet; with `always` everything pays.
-    pub fn new(always: bool) -> Self {
+    /// Knows nothing yet; with `always` everything pays, and with `again` what
+    /// was accepted has to be computed again, unless all was.
+    pub fn new(always: bool, again: bool) -> Self {
         Self {
             always,
+            again,
             ..Self::default()
         }
     }
 
-    /// A step of `sequences` single rows and `proposed` proposals took so long.
+    /// A step of `sequences` single rows and `proposed` more took so long:
+    /// proposals, and what earlier ones have left to compute again.
     pub fn record(&mut self, sequences: usize, proposed: usize, source: Source, seconds: f64) {
         self.steps += 1;
         let steps = self.steps;
@@ -284,7 +298,11 @@ impl Gain {
         let plain = self.plain(batch.decoding)?;
         let proposing = batch.proposing.clamp(1, batch.decoding.max(1));
         let others = batch.decoding.saturating_sub(proposing);
-        let step = self.with_proposals(batch.decoding, source, proposing * count)?;
+        let mut rows = count as f64;
+        if self.again {
+            rows += acceptance.expected_of_some(count);
+        }
+        let step = self.with_proposals(batch.decoding, source, proposing as f64 * rows)?;
         let each = 1.0 + acceptance.expected(count);
         let mut tokens = proposing as f64 * each;
         let mut seconds = step;
@@ -303,12 +321,11 @@ impl Gain {
         plain.is_trusted().then_some(plain.seconds)
     }
 
-    /// Seconds of a step with `rows` proposals: between those measured, or up
+    /// Seconds of a step with `rows` more rows: between those measured, or up
     /// to twice as many as were.
-    fn with_proposals(&self, sequences: usize, source: Source, rows: usize) -> Option<f64> {
+    fn with_proposals(&self, sequences: usize, source: Source, rows: f64) -> Option<f64> {
         let times = self.by_sequences.get(bucket(sequences))?;
         let (mut before, mut slope) = ((0.0, self.plain(sequences)?), 0.0);
-        let rows = rows as f64;
         for cell in times.proposals[source as usize].iter() {
             if !cell.is_trusted() {
                 continue;

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Tokens of a sequence by whose bytes memory is parted.
+const TYPICAL: u64 = 1024;
+
 impl<L: Loader> Engine<L> {
     /// The draft to load for `source`, if the engine is set to have one.
     ///
@@ -94,27 +97,30 @@ fn check(draft: &Resident, model: &Resident) -> Result<(), EngineError> {
             other.vocab_size()
         ));
     }
-    if !draft.decoder.can_forget() {
-        return refuse("it carries a state from token to token that cannot be taken back".into());
-    }
     Ok(())
 }
 
-/// Parts the memory of `options` so that both caches hold as many tokens; what
+/// Parts the memory of `options` so that both caches hold as many sequences; what
 /// the draft's gets is returned.
 pub(super) fn share_with_draft(options: &mut CacheOptions, draft: &Resident) -> CacheOptions {
-    let bytes = |layers: &[KvLayer]| layers.iter().map(KvLayer::bytes).sum::<u64>();
+    let bytes = |layers: &[KvLayer], states: u64| {
+        let token = layers.iter().map(KvLayer::bytes).sum::<u64>();
+        token.saturating_mul(TYPICAL).saturating_add(states)
+    };
     let layers = draft.decoder.kv_layers();
-    let own = bytes(&layers);
-    let all = bytes(&options.layers).saturating_add(own).max(1);
+    let state_bytes = draft.decoder.state_bytes();
+    let own = bytes(&layers, state_bytes);
+    let all = bytes(&options.layers, options.state_bytes);
+    let all = all.saturating_add(own).max(1);
     let part = |bytes: u64| (u128::from(bytes) * u128::from(own) / u128::from(all)) as u64;
     let shared = CacheOptions {
         fingerprint: format!("draft {}", draft.fingerprint),
         layers,
+        state_bytes,
+        snapshots_only: !draft.decoder.can_forget(),
         limit: part(options.limit),
         kept_limit: part(options.kept_limit),
         step_rows: options.step_rows,
-        ..CacheOptions::default()
     };
     options.limit -= shared.limit;
     options.kept_limit -= shared.kept_limit;

@@ -83,16 +83,22 @@ impl<L: Loader> Engine<L> {
 
     /// Prompts of models with recurrent layers are read up to ends of pages, the
     /// last one before the prompt's end among them: snapshots are taken there.
+    /// For them, proposals go no further than to the end of a page.
     pub(super) fn end_at_pages(&self, shares: &mut [Share]) {
         if !self.takes_snapshots() {
             return;
         }
         for share in shares {
             let sequence = &self.running[share.index];
-            let rows = rows_to_page_end(sequence.computed, share.rows, sequence.tokens.len());
-            if rows < share.rows {
-                (share.rows, share.samples) = (rows, false);
+            let own = share.rows - share.proposals;
+            let rows = rows_to_page_end(sequence.computed, own, sequence.tokens.len());
+            if rows < own {
+                (share.rows, share.samples, share.proposals) = (rows, false, 0);
+                continue;
             }
+            let after = (sequence.computed + own) % PAGE_TOKENS;
+            share.proposals = share.proposals.min(PAGE_TOKENS - after);
+            share.rows = own + share.proposals;
         }
     }
 
@@ -104,13 +110,18 @@ impl<L: Loader> Engine<L> {
 
     /// After a step that has brought some sequences to the end of a page.
     pub(super) fn take_snapshots(&mut self, shares: &[Share]) {
+        for share in shares {
+            self.take_snapshot(self.running[share.index].slot());
+        }
+    }
+
+    /// Keeps a running sequence's states if they are those of a page's end.
+    pub(super) fn take_snapshot(&mut self, slot: usize) {
         if !self.takes_snapshots() {
             return;
         }
-        for share in shares {
-            if let Err(error) = self.kv.snapshot(self.running[share.index].slot()) {
-                tracing::warn!(%error, "a snapshot could not be taken");
-            }
+        if let Err(error) = self.kv.snapshot(slot) {
+            tracing::warn!(%error, "a snapshot could not be taken");
         }
     }
 

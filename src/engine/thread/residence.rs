@@ -185,7 +185,8 @@ impl<L: Loader> Engine<L> {
             tracing::warn!(model = %resident.model.id, %refusal, "keys and values stay plain");
             self.kv_mode = KvMode::Plain;
         }
-        self.gain = Gain::new(self.options.always_propose);
+        let goes_back = resident.decoder.can_forget();
+        self.gain = Gain::new(self.options.always_propose, !goes_back);
         self.drafter = draft.map(|draft| {
             let shared = share_with_draft(&mut options, &draft);
             Drafter::new(draft, resident.model.vocab_size, self.chunk, shared)

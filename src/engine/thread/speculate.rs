@@ -25,9 +25,7 @@ const UNEVEN: u8 = 2;
 impl<L: Loader> Engine<L> {
     /// The speculation of a request that asks for `wanted`.
     pub(super) fn speculation(&self, wanted: Option<Speculation>) -> Speculation {
-        let resident = self.resident.as_ref();
-        let forgets = resident.is_some_and(|it| it.decoder.can_forget());
-        match self.options.deterministic || !forgets {
+        match self.options.deterministic {
             true => Speculation::Off,
             false => wanted.unwrap_or(self.options.speculation),
         }
@@ -195,23 +193,32 @@ impl<L: Loader> Engine<L> {
         self.clear_drafts();
     }
 
-    /// Takes back what was computed of proposals that were not accepted, and
-    /// counts the others.
+    /// Takes back what was computed of a part's proposals but for the first
+    /// `accepted`, and counts these. With recurrent layers that go back further
+    /// those are to compute again.
     ///
     /// # Errors
     /// When the cache cannot forget them.
-    pub(super) fn settle(&mut self, index: usize, outcome: &Outcome) -> Result<(), StepError> {
-        let part = outcome.part;
-        let accepted = outcome.tokens.len().saturating_sub(1);
+    pub(super) fn settle(
+        &mut self,
+        index: usize,
+        part: &Part,
+        accepted: usize,
+    ) -> Result<(), StepError> {
+        if part.proposals == 0 {
+            return Ok(());
+        }
         let sequence = &mut self.running[index];
-        sequence.computed = part.computed + accepted;
+        let slot = sequence.slot();
+        sequence.reached = part.computed + accepted;
         if let Some(drafter) = &mut self.drafter {
-            drafter.settle(sequence.slot(), sequence.computed);
+            drafter.settle(slot, sequence.reached);
         }
         self.totals.proposed_tokens += part.proposals as u64;
         self.totals.accepted_tokens += accepted as u64;
-        if accepted < part.proposals {
-            self.kv.truncate(sequence.slot(), sequence.computed)?;
+        sequence.computed = self.kv.truncate(slot, sequence.reached)?;
+        if accepted == part.proposals {
+            self.take_snapshot(slot);
         }
         Ok(())
     }
@@ -225,14 +232,17 @@ impl<L: Loader> Engine<L> {
             true => Source::Draft,
             false => Source::Lookup,
         };
+        // Proposals, and what was taken back with others.
+        let more = parts().map(|part| part.rows).sum::<usize>() - outcomes.len();
         // A step without proposals is as fast as it gets if it was launched
         // ahead.
-        let comparable = parts().all(|part| !part.prefill) && (ahead || proposed > 0);
+        let plain = ahead && more == 0;
+        let comparable = parts().all(|part| !part.prefill) && (plain || proposed > 0);
         let uneven = self.uneven;
         self.uneven = uneven.saturating_sub(1);
         if uneven == 0 && comparable {
             self.gain
-                .record(outcomes.len(), proposed, source, took.as_secs_f64());
+                .record(outcomes.len(), more, source, took.as_secs_f64());
         }
     }
 

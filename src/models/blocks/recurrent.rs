@@ -1,17 +1,20 @@
 //! What recurrent mixers share: taking a step's rows apart by sequence, states
 //! in and out, and the short convolution before them.
 
+use std::ops::Range;
+
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::Context;
-use crate::models::step::SequenceRows;
+use crate::{cache::Taken, models::step::SequenceRows};
 
 /// What a mixer makes of rows `[B, T, width]` of B sequences and what they carry
 /// on, arrays `[B, ..]`: rows `[B, T, width']` and what they carry on now.
 type Mixed = Result<(Array, Vec<Array>), Exception>;
 
 /// Calls `mix` for all rows `x [T, width]` of a step: once for neighbouring
-/// sequences that go on by one row each, once for every other sequence.
+/// sequences that go on by one row each, once for every other sequence, and
+/// there once more for rows that are only proposed.
 ///
 /// # Errors
 /// Those of `mix` and of the store.
@@ -23,19 +26,32 @@ pub fn by_sequence(
     let sequences = at.plan.sequences;
     let (mut mixed, mut first, mut row) = (Vec::new(), 0, 0);
     while first < sequences.len() {
-        let (together, state) = group(&sequences[first..], at)?;
-        let (count, rows) = (together.len() as i32, together[0].rows as i32);
-        let part = part(x, row, row + count * rows)?;
-        let part = part.reshape(&[count, rows, x.dim(1)])?;
-        let (y, state) = mix(&part, state)?;
-        keep(together, state, at)?;
-        mixed.push(y.reshape(&[count * rows, y.dim(-1)])?);
-        (first, row) = (first + together.len(), row + count * rows);
+        let (together, mut state) = group(&sequences[first..], at)?;
+        let count = together.len() as i32;
+        for stretch in stretches(&together[0]) {
+            let rows = stretch.len() as i32;
+            let part = part(x, row, row + count * rows)?;
+            let part = part.reshape(&[count, rows, x.dim(1)])?;
+            let (y, after) = mix(&part, state)?;
+            keep(together, &stretch, &after, at)?;
+            mixed.push(y.reshape(&[count * rows, y.dim(-1)])?);
+            state = Some(after);
+            row += count * rows;
+        }
+        first += together.len();
     }
     match &mixed[..] {
         [only] => Ok(only.clone()),
         parts => ops::concatenate(parts, 0),
     }
+}
+
+/// The rows of a sequence that are mixed at a time: proposals by themselves, so
+/// that there is a state before them.
+fn stretches(sequence: &SequenceRows) -> impl Iterator<Item = Range<usize>> + use<> {
+    let own = sequence.rows.saturating_sub(sequence.proposed);
+    let each = [0..own, own..sequence.rows];
+    each.into_iter().filter(|rows| !rows.is_empty())
 }
 
 /// The sequences at the beginning that can be treated together, and what they
@@ -68,16 +84,29 @@ fn group<'a>(
     Ok((together, Some(joined?)))
 }
 
-fn keep(together: &[SequenceRows], state: Vec<Array>, at: &mut Context) -> Result<(), Exception> {
+/// Keeps what each sequence carries on after its rows `stretch`.
+fn keep(
+    together: &[SequenceRows],
+    stretch: &Range<usize>,
+    state: &[Array],
+    at: &mut Context,
+) -> Result<(), Exception> {
+    let layer = at.layer;
+    let mut keep = |of: &SequenceRows, state: Vec<Array>| {
+        let taken = match stretch.start + of.proposed < of.rows {
+            true => Taken::Own(stretch.len()),
+            false => Taken::Proposed(stretch.len()),
+        };
+        at.kv.set_state(of.sequence, layer, taken, state)
+    };
     if let [only] = together {
-        return at.kv.set_state(only.sequence, at.layer, only.rows, state);
+        return keep(only, state.to_vec());
     }
     let parts = |array: &Array| array.split_equal(together.len() as i32, 0);
     let parts: Vec<Vec<Array>> = state.iter().map(parts).collect::<Result<_, _>>()?;
-    for (at_sequence, rows) in together.iter().enumerate() {
-        let own = parts.iter().map(|parts| parts[at_sequence].clone());
-        at.kv
-            .set_state(rows.sequence, at.layer, rows.rows, own.collect())?;
+    for (number, of) in together.iter().enumerate() {
+        let own = parts.iter().map(|parts| parts[number].clone());
+        keep(of, own.collect())?;
     }
     Ok(())
 }

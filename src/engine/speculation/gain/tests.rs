@@ -238,3 +238,30 @@ fn all_of_a_batch_try_together() {
     gain.record(4, 8, Source::Draft, 0.100);
     assert_eq!(chosen(&mut gain, batch, Source::Draft, &sure, 8), 0);
 }
+
+#[test]
+fn rows_that_are_computed_again_are_counted() {
+    let half = Acceptance::new(0.5);
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    // One of three with ¼, two with ⅛.
+    assert!(near(half.expected_of_some(3), 0.25 + 2.0 * 0.125));
+    assert_eq!(half.expected_of_some(1), 0.0);
+    assert!(near(Acceptance::new(1.0).expected_of_some(8), 0.0));
+    // Where a row costs a fifth of a step, half of the guesses are worth one
+    // row each, but not the rows that follow.
+    let choice = |again| {
+        let mut gain = Gain::new(false, again);
+        for rows in [0, 0, 0, 1, 1, 2, 2, 4, 4, 8, 8] {
+            gain.record(1, rows, Source::Lookup, 0.010 + 0.002 * rows as f64);
+        }
+        let choice = gain.choose(ALONE, Source::Lookup, &Acceptance::new(0.7), 8, false);
+        choice.map_or(0, |choice| choice.count)
+    };
+    assert!(
+        choice(true) < choice(false),
+        "{} {}",
+        choice(true),
+        choice(false)
+    );
+    assert!(choice(true) > 0);
+}

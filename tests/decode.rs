@@ -6,7 +6,7 @@
 
 use maquette::{
     cache::{CacheOptions, KvCache, KvPolicy},
-    mlx::quantized_matmul,
+    mlx::{self, quantized_matmul},
     models::{Input, Model, Rows, SequenceRows, Step, random},
 };
 use mlx_rs::{Array, Dtype, ops};
@@ -365,6 +365,77 @@ fn products_of_packed_weights() {
                 assert_eq!(got.len(), wanted.len());
                 assert_close(&what, &got, &wanted, bound);
             }
+        }
+    }
+}
+
+/// Packed weights with few rows and many columns, which several blocks share.
+#[test]
+fn shared_columns_of_packed_weights() {
+    let numbers = |shape: &[i32], seed: i32| {
+        let size: i32 = shape.iter().product();
+        let values: Vec<f32> = (0..size)
+            .map(|i| ((i * 37 + i / 11 + seed * 13) % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        Array::from_slice(&values, shape)
+    };
+    // The CPU has kernels of ours for whole floats alone.
+    let dtype = match mlx::backend() {
+        mlx::Backend::Cpu => Dtype::Float32,
+        _ => Dtype::Bfloat16,
+    };
+    for (bits, of_w, columns) in [(4, 256, 4096), (8, 160, 4096), (4, 132, 12_288)] {
+        let w = numbers(&[of_w, columns], bits);
+        let w = w.as_dtype(dtype).unwrap();
+        let (packed, scales, biases) = ops::quantize(&w, 64, bits).unwrap();
+        let plain = ops::dequantize(&packed, &scales, &biases, 64, bits).unwrap();
+        let plain = plain.as_dtype(Dtype::Float32).unwrap();
+        for rows in [17, 33, 40, 64, 66, 130] {
+            let x = numbers(&[rows, columns], rows);
+            let x = x.as_dtype(dtype).unwrap();
+            let got = quantized_matmul(&x, &packed, &scales, &biases, 64, bits).unwrap();
+            let x = x.as_dtype(Dtype::Float32).unwrap();
+            let wanted = ops::matmul(&x, plain.t()).unwrap();
+            let (got, wanted): (Vec<f32>, Vec<f32>) =
+                (got.to_vec_cast().unwrap(), wanted.to_vec_cast().unwrap());
+            let what = format!("{bits} bits, {rows} rows, {of_w} of {columns}");
+            assert_eq!(got.len(), wanted.len());
+            assert_close(&what, &got, &wanted, 6e-2);
+        }
+    }
+}
+
+/// Prompts in pieces of every size that has a way of its own, against one pass.
+#[test]
+fn chunks_of_half_precision() {
+    let window = json!({"sliding_window": 40});
+    for (family, form, more) in [
+        ("qwen3", [8, 4, 128], json!({})),
+        ("llama", [6, 2, 64], json!({})),
+        ("mistral", [4, 1, 128], window),
+    ] {
+        for dtype in ["float16", "bfloat16"] {
+            let mut more = more.clone();
+            more["torch_dtype"] = dtype.into();
+            let model = model(family, form, more, None);
+            let text = text(3, 720);
+            let wanted = in_one_pass(&model, &text);
+            let mut kv = cache(&model);
+            admit(&mut kv, 0, &text);
+            let mut position = 0;
+            for count in [5, 17, 1, 64, 3, 100, 33, 200, 256, 9, 32] {
+                let part = &text[position..position + count];
+                let mut step = Step::tokens(0, part, position);
+                step.logits = Rows::All;
+                make_room(&mut kv, &step);
+                let got = rows(&model.forward(&step, &mut kv).expect("logits"));
+                for (row, got) in got.iter().enumerate() {
+                    let what = format!("{family}, {dtype}, row {row} of {count} at {position}");
+                    assert_close(&what, got, &wanted[position + row], 0.06);
+                }
+                position += count;
+            }
+            assert_eq!(position, text.len());
         }
     }
 }

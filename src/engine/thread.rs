@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::AtomicUsize,
-        mpsc::{Receiver, RecvError, RecvTimeoutError, TryRecvError},
+        mpsc::{Receiver, TryRecvError},
     },
     time::{Duration, Instant},
 };
@@ -27,21 +27,19 @@ use super::{
     types::*,
 };
 use crate::{
-    cache::{CacheOptions, KvCache, Unsaved, disk::Disk},
+    cache::{CacheOptions, KvCache, disk::Disk},
     mlx,
 };
 
 mod admission;
 mod drafting;
 mod endings;
+mod idle;
 mod residence;
 mod speculate;
 mod statistics;
 
 use speculate::verified;
-
-/// How long the disk's writer is left alone before it is looked after again.
-const WRITER_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Engine<L> {
     options: EngineOptions,
@@ -75,6 +73,8 @@ pub(super) struct Engine<L> {
     /// the thread has slept since.
     busy_since: Instant,
     idle: bool,
+    /// When there was work last.
+    worked: Instant,
     /// Steps whose time is not that of their rows alone.
     uneven: u8,
     published: Instant,
@@ -116,6 +116,7 @@ impl<L: Loader> Engine<L> {
             disk: None,
             busy_since: Instant::now(),
             idle: true,
+            worked: Instant::now(),
             uneven: 0,
             published: Instant::now(),
             steps: 0,
@@ -139,7 +140,10 @@ impl<L: Loader> Engine<L> {
                 }
             }
             match guarded(|| Ok(self.turn())) {
-                Ok(true) => self.publish_now_and_then(),
+                Ok(true) => {
+                    self.worked = Instant::now();
+                    self.publish_now_and_then();
+                }
                 Ok(false) => {
                     self.idle = true;
                     match self.wait(&commands) {
@@ -150,24 +154,6 @@ impl<L: Loader> Engine<L> {
                 }
                 Err(fault) => self.fail_all(&fault),
             }
-        }
-    }
-
-    /// Without work: pages go to the disk a few at a time, then the thread
-    /// sleeps until somebody wants something.
-    fn wait(&mut self, commands: &Receiver<Command>) -> Result<Option<Command>, RecvError> {
-        let left = self.kv.write_behind();
-        if left == Unsaved::More {
-            return Ok(None);
-        }
-        self.rest();
-        if left == Unsaved::None && !self.disk.as_ref().is_some_and(Disk::is_busy) {
-            return commands.recv().map(Some);
-        }
-        match commands.recv_timeout(WRITER_PAUSE) {
-            Ok(command) => Ok(Some(command)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(RecvError),
         }
     }
 

@@ -16,51 +16,101 @@ use crate::{
     models::{Input, Rows, SequenceRows, Step},
 };
 
-const SEQUENCE: usize = 0;
+/// Rows of short prompts: each as many as one kernel for packed weights takes.
+const SHORT: [usize; 4] = [64, 48, 32, 16];
+/// Sequences of a step, as many as one kernel for attention takes.
+const TOGETHER: [usize; 2] = [4, 16];
 
 /// A chunk of `chunk` prompt rows, then single rows, each sampled in another
-/// way.
+/// way; short prompts; several sequences at once.
 ///
 /// # Errors
 /// What the device says of it; requests would hear the same.
 pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepError> {
-    guarded(|| {
-        let ways = ways_to_sample();
-        let tokens = chunk + ways.len();
-        let mut kv = KvCache::new(CacheOptions {
-            fingerprint: "warm-up".to_owned(),
-            layers: decoder.kv_layers(),
-            limit: u64::MAX,
-            ..CacheOptions::default()
-        });
-        kv.admit(SEQUENCE, &vec![0; chunk], tokens, &KvPolicy::default())
-            .map_err(|error| StepError(error.to_string()))?;
-        let mut position = 0;
-        for (index, params) in ways.iter().enumerate() {
-            let rows = if index == 0 { chunk } else { 1 };
-            let step = Step {
-                input: Input::Tokens(Array::from_slice(&vec![0u32; rows], &[rows as i32])),
-                sequences: vec![SequenceRows {
-                    sequence: SEQUENCE,
-                    rows,
-                    position,
-                    proposed: 0,
-                }],
-                logits: Rows::Last,
-            };
-            let row = RowSampling {
-                params,
-                uniform: 0.5,
-                history: None,
-                logprobs: None,
-                draft: None,
-            };
-            let logits = decoder.forward(&step, &mut kv)?;
-            eval([&sampler::sample(&logits, &[row])?.tokens])?;
-            position += rows as i32;
+    let ways = ways_to_sample();
+    let tokens = chunk + ways.len();
+    let mut kv = KvCache::new(CacheOptions {
+        fingerprint: "warm-up".to_owned(),
+        layers: decoder.kv_layers(),
+        limit: u64::MAX,
+        ..CacheOptions::default()
+    });
+    let mut runner = Runner {
+        decoder,
+        kv: &mut kv,
+        admitted: 0,
+    };
+    let first = runner.admit(chunk, tokens)?;
+    let mut position = 0;
+    for params in &ways {
+        let rows = if position == 0 { chunk } else { 1 };
+        let rows = SequenceRows {
+            sequence: first,
+            rows,
+            position,
+            proposed: 0,
+        };
+        runner.run(vec![rows], params)?;
+        position += rows.rows as i32;
+    }
+    let short = SHORT.into_iter().filter(|rows| *rows < chunk);
+    let steps = short.map(|rows| (1, rows));
+    for (count, rows) in steps.chain(TOGETHER.map(|count| (count, 1))) {
+        let mut sequences = Vec::with_capacity(count);
+        for _ in 0..count {
+            sequences.push(SequenceRows {
+                sequence: runner.admit(rows, rows)?,
+                rows,
+                position: 0,
+                proposed: 0,
+            });
         }
-        Ok(())
-    })
+        runner.run(sequences, &ways[0])?;
+    }
+    Ok(())
+}
+
+struct Runner<'a> {
+    decoder: &'a dyn Decoder,
+    kv: &'a mut KvCache,
+    admitted: usize,
+}
+
+impl Runner<'_> {
+    /// A new sequence's number.
+    fn admit(&mut self, rows: usize, tokens: usize) -> Result<usize, StepError> {
+        let (sequence, policy) = (self.admitted, KvPolicy::default());
+        self.admitted += 1;
+        let admitted = self.kv.admit(sequence, &vec![0; rows], tokens, &policy);
+        admitted.map_err(|error| StepError(error.to_string()))?;
+        Ok(sequence)
+    }
+
+    /// A step, sampled and waited for.
+    fn run(
+        &mut self,
+        sequences: Vec<SequenceRows>,
+        params: &SamplingParams,
+    ) -> Result<(), StepError> {
+        let row = || RowSampling {
+            params,
+            uniform: 0.5,
+            history: None,
+            logprobs: None,
+            draft: None,
+        };
+        let sampled: Vec<RowSampling> = sequences.iter().map(|_| row()).collect();
+        let rows = sequences.iter().map(|part| part.rows).sum();
+        let step = Step {
+            input: Input::Tokens(Array::from_slice(&vec![0u32; rows], &[rows as i32])),
+            sequences,
+            logits: Rows::Last,
+        };
+        guarded(|| {
+            let logits = self.decoder.forward(&step, self.kv)?;
+            Ok(eval([&sampler::sample(&logits, &sampled)?.tokens])?)
+        })
+    }
 }
 
 /// Greedy first and last, so that a step of one row runs greedily too.
@@ -92,8 +142,10 @@ mod tests {
     fn every_row_runs_once() {
         let fake = Fake::default();
         warm_up(&fake, 40).unwrap();
-        assert_eq!(fake.rows.load(Ordering::SeqCst), 44);
-        assert_eq!(fake.widest.load(Ordering::SeqCst), 1);
+        // The chunk and four more; short prompts; several sequences.
+        let rows = 44 + (32 + 16) + (4 + 16);
+        assert_eq!(fake.rows.load(Ordering::SeqCst), rows);
+        assert_eq!(fake.widest.load(Ordering::SeqCst), 16);
     }
 
     #[test]

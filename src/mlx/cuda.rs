@@ -7,19 +7,24 @@ use std::{cell::RefCell, collections::HashMap, ffi::CString, rc::Rc};
 
 use mlx_rs::{Array, Dtype, Stream, error::Exception};
 
+mod chunk;
 mod decode;
 mod fused;
 mod packed;
 mod records;
+mod spread;
+mod tiles;
+mod unpacked;
 
+pub use chunk::{ChunkRows, MOST_CHUNK_ROWS, chunk_attention, supports_chunk};
 pub use decode::{
-    DecodeRow, DecodeSpec, MOST_ROWS, ROW_FIELDS, decode_attention, row_table, spread_heads,
-    supports_decode,
+    DecodeRow, DecodeSpec, MOST_ROWS, ROW_FIELDS, decode_attention, row_table, supports_decode,
 };
 pub(super) use fused::{add_norm, swiglu};
 pub(super) use packed::packed_matmul;
-pub use packed::unpacks;
 pub(super) use records::{pack, unpack};
+pub use spread::spread_heads;
+pub use unpacked::unpacks;
 
 /// What makes two kernels the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +33,12 @@ enum Key {
     Decode(DecodeSpec, Dtype, usize),
     Merge(DecodeSpec, Dtype),
     Spread(DecodeSpec, Dtype),
+    SpreadInto(DecodeSpec, Dtype),
+    Chunk(DecodeSpec, Dtype),
     Packed(packed::PackedSpec),
+    Tiles(packed::PackedSpec),
+    AddSplits(packed::PackedSpec),
+    Unpack(unpacked::UnpackSpec),
     Records(records::RecordSpec),
     AddNorm {
         width: i32,

@@ -21,8 +21,8 @@ mod recurrence;
 mod rows;
 
 pub use cuda::{
-    DecodeRow, DecodeSpec, MOST_ROWS, ROW_FIELDS, decode_attention, row_table, spread_heads,
-    supports_decode, unpacks,
+    ChunkRows, DecodeRow, DecodeSpec, MOST_CHUNK_ROWS, MOST_ROWS, ROW_FIELDS, chunk_attention,
+    decode_attention, row_table, spread_heads, supports_chunk, supports_decode, unpacks,
 };
 pub use device::{Backend, DeviceInfo, backend, device_info};
 pub use experts::{ExpertRows, expert_matmul_t, expert_quantized_matmul};

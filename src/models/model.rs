@@ -1,6 +1,11 @@
 //! A decoder in memory, and its forward pass.
 
-use mlx_rs::{Array, Dtype, error::Exception, ops, transforms::eval};
+use mlx_rs::{
+    Array, Dtype,
+    error::Exception,
+    ops,
+    transforms::{async_eval, eval},
+};
 
 use super::{
     ModelSpec,
@@ -12,9 +17,10 @@ use crate::{
     mlx,
 };
 
-/// Layers whose unpacked weights may be in memory at once: without waiting for
-/// them MLX would hold those of all.
-const UNPACKED_LAYERS: usize = 4;
+/// Layers after which a step that unpacks weights waits for those before: MLX
+/// would hold the unpacked weights of all. Twice as many are in memory at once,
+/// so that the device does not wait.
+const UNPACKED_LAYERS: usize = 2;
 
 /// A model whose weights are in memory. It holds MLX arrays: it stays on the
 /// thread that loaded it.
@@ -235,7 +241,7 @@ impl Model {
         let plan = Plan::new(&step.sequences, x.dim(0) as usize)?;
         let x = self.with_positions(x, &step.sequences)?;
         let unpacks = self.is_packed() && mlx::unpacks(x.dim(0));
-        let mut path = Path { x, added: None };
+        let (mut path, mut behind) = (Path { x, added: None }, None);
         for (layer, weights) in self.layers.iter().enumerate() {
             let mut at = Context {
                 layer,
@@ -244,7 +250,10 @@ impl Model {
             };
             weights.forward(&mut path, self.spec.factors.branch, &mut at)?;
             if unpacks && layer % UNPACKED_LAYERS == UNPACKED_LAYERS - 1 {
-                eval([&path.x])?;
+                async_eval([&path.x])?;
+                if let Some(before) = behind.replace(path.x.clone()) {
+                    eval([&before])?;
+                }
             }
         }
         let x = path.join(None)?;

@@ -14,9 +14,9 @@ const ENOUGH_BLOCKS: usize = 264;
 const FEWEST_KEYS: usize = 64;
 const MOST_PARTS: usize = 32;
 
-const THREADS: i32 = 128;
+pub(super) const THREADS: i32 = 128;
 
-const FUNCTIONS: &str = include_str!("decode_attention.cu");
+pub(super) const FUNCTIONS: &str = include_str!("decode_attention.cu");
 
 /// What the layers of a model have in common. Floats by their bits, so that
 /// specs can be compared.
@@ -70,7 +70,7 @@ impl DecodeSpec {
             .clamp(1, MOST_PARTS)
     }
 
-    fn constants(&self, dtype: &str) -> String {
+    pub(super) fn constants(&self, dtype: &str) -> String {
         let eps = f32::from_bits(self.norm_eps.unwrap_or(0));
         format!(
             "using T = {dtype};\nconstexpr int HEADS = {};\nconstexpr int KV_HEADS = {};\n\
@@ -88,7 +88,7 @@ impl DecodeSpec {
     }
 
     /// Names of the inputs that all kernels share, and the two norms among them.
-    fn inputs(&self) -> (Vec<String>, &'static str) {
+    pub(super) fn inputs(&self) -> (Vec<String>, &'static str) {
         let mut inputs = vec!["qkv", "turns", "rows"];
         let mut norms = "qkv, qkv";
         if self.norm_eps.is_some() {
@@ -98,22 +98,10 @@ impl DecodeSpec {
         (inputs.into_iter().map(str::to_owned).collect(), norms)
     }
 
-    fn type_name(&self, dtype: Dtype) -> Result<&'static str, Exception> {
+    pub(super) fn type_name(&self, dtype: Dtype) -> Result<&'static str, Exception> {
         type_name(dtype)
             .filter(|_| fits(self.heads, self.kv_heads, self.dim))
             .ok_or_else(|| Exception::custom(format!("no kernel for {self:?} of {dtype:?}")))
-    }
-
-    fn spread_program(&self, dtype: &str) -> Program {
-        let (inputs, norms) = self.inputs();
-        Program {
-            name: "maquette_spread_heads",
-            inputs,
-            outputs: vec!["queries", "keys", "values"],
-            constants: self.constants(dtype),
-            functions: FUNCTIONS,
-            body: format!("maquette::spread(qkv, {norms}, turns, rows[0], queries, keys, values);"),
-        }
     }
 
     fn program(&self, dtype: &str, sequences: usize) -> Program {
@@ -148,42 +136,28 @@ impl DecodeSpec {
             body: "maquette::merge(parts, sums, out, sums_shape[2]);".to_owned(),
         }
     }
-}
 
-/// Rows `qkv [T, (heads + 2 kv_heads) · dim]` of one sequence, the first at the
-/// position that `table [1, 5]` begins with, as queries `[1, heads, T, dim]`,
-/// keys and values `[1, kv_heads, T, dim]`; queries and keys normed and rotated
-/// as in [`decode_attention`].
-///
-/// # Errors
-/// When MLX refuses the kernel.
-pub fn spread_heads(
-    qkv: &Array,
-    spec: &DecodeSpec,
-    norms: Option<(&Array, &Array)>,
-    turns: &Array,
-    table: &Array,
-) -> Result<[Array; 3], Exception> {
-    let (dtype, rows) = (qkv.dtype(), qkv.dim(0));
-    let name = spec.type_name(dtype)?;
-    let kernel = kernel(Key::Spread(*spec, dtype), || spec.spread_program(name))?;
-    let mut inputs = vec![qkv, turns, table];
-    inputs.extend(norms.into_iter().flat_map(|(q, k)| [q, k]));
-    let queries = [1, spec.heads, rows, spec.dim];
-    let keys = [1, spec.kv_heads, rows, spec.dim];
-    let warps = THREADS / 32;
-    let launch = Launch {
-        outputs: &[(&queries, dtype), (&keys, dtype), (&keys, dtype)],
-        blocks: [
-            rows,
-            (spec.heads + 2 * spec.kv_heads + warps - 1) / warps,
-            1,
-        ],
-        threads: THREADS,
-    };
-    let results = kernel.launch(&inputs, &launch)?;
-    <[Array; 3]>::try_from(results)
-        .map_err(|_| Exception::custom("MLX gave other results than a kernel has"))
+    /// `[T, heads · dim]` from parts `[T, heads, parts, dim]` and their sums.
+    ///
+    /// # Errors
+    /// When MLX refuses the kernel.
+    pub(super) fn merge(
+        &self,
+        parts: &Array,
+        sums: &Array,
+        dtype: Dtype,
+    ) -> Result<Array, Exception> {
+        let (total, name) = (parts.dim(0), self.type_name(dtype)?);
+        let merge = kernel(Key::Merge(*self, dtype), || self.merge_program(name))?;
+        let launch = Launch {
+            outputs: &[(&[total, self.heads * self.dim], dtype)],
+            blocks: [1, self.heads, total],
+            threads: self.dim,
+        };
+        let merged = merge.launch(&[parts, sums], &launch)?;
+        let first = merged.into_iter().next();
+        first.ok_or_else(|| Exception::custom("MLX gave no result of a kernel"))
+    }
 }
 
 /// Whether the kernels serve heads of this form on this device.
@@ -262,6 +236,13 @@ pub fn decode_attention(
     ops::concatenate(&mixed, 0)
 }
 
+/// Buffers that the kernel for so many rows has room for: few kernels serve all
+/// numbers of rows.
+fn room(rows: usize) -> usize {
+    let fits = |room: &usize| rows <= *room;
+    [1, 4, 16].into_iter().find(fits).unwrap_or(MOST_SEQUENCES)
+}
+
 /// Where to cut rows so that a kernel takes each part, with whole sequences.
 fn part_ends(rows: &[DecodeRow]) -> Vec<usize> {
     let mut ends = Vec::new();
@@ -289,11 +270,11 @@ fn run(
     let name = spec.type_name(dtype)?;
     let longest = rows.iter().map(|row| row.position + 1 - row.first).max();
     let parts = spec.parts(rows.len(), longest.unwrap_or(1).max(1) as usize) as i32;
-    let room = rows.len().next_power_of_two();
+    let room = room(rows.len());
     let main = kernel(Key::Decode(*spec, dtype, room), || spec.program(name, room))?;
     let mut inputs = vec![qkv, turns, table];
     inputs.extend(norms.into_iter().flat_map(|(q, k)| [q, k]));
-    // The kernel has room for a power of two: the last fills it up.
+    // The last fills up what the kernel has room for.
     let buffers = (0..room).filter_map(|index| rows.get(index).or(rows.last()));
     inputs.extend(buffers.flat_map(|row| [&row.keys, &row.values]));
     let out = [total, spec.heads * spec.dim];
@@ -319,15 +300,7 @@ fn run(
     if parts == 1 {
         return Ok(whole);
     }
-    let merge = kernel(Key::Merge(*spec, dtype), || spec.merge_program(name))?;
-    let launch = Launch {
-        outputs: &[(&out, dtype)],
-        blocks: [1, spec.heads, total],
-        threads: spec.dim,
-    };
-    let merged = merge.launch(&[&many, &sums], &launch)?;
-    let first = merged.into_iter().next();
-    first.ok_or_else(|| Exception::custom("MLX gave no result of a kernel"))
+    spec.merge(&many, &sums, dtype)
 }
 
 #[cfg(test)]
@@ -356,6 +329,14 @@ mod tests {
         assert_eq!(spec.parts(1, 100_000), 32);
         assert_eq!(spec.parts(64, 100_000), 1);
         assert_eq!(spec.parts(8, 8192), 5);
+    }
+
+    #[test]
+    fn few_kernels_have_room_for_all() {
+        assert_eq!(
+            [1, 2, 4, 5, 16, 17, 64].map(room),
+            [1, 4, 4, 16, 16, 64, 64]
+        );
     }
 
     #[test]

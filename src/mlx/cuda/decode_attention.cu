@@ -341,8 +341,9 @@ __device__ inline void merge(const float* parts, const float* sums, T* out, int 
 }
 
 // Rows of one sequence, from the position `start` on: queries, keys and values
-// apart, the first two normed and rotated, each `[heads, rows, DIM]`. One warp
-// a head, one row a block.
+// apart, the first two normed and rotated, each `[heads, rows, DIM]`; keys and
+// values `[heads, room, DIM]`, from the row `from_place` on. One warp a head, one row
+// a block.
 __device__ inline void spread(
     const T* qkv,
     const T* q_norm,
@@ -351,7 +352,9 @@ __device__ inline void spread(
     int start,
     T* queries,
     T* keys,
-    T* values) {
+    T* values,
+    int room,
+    int from_place) {
   __shared__ float heads[WARPS][DIM];
   const int warp = threadIdx.x / 32;
   const int head = blockIdx.y * WARPS + warp;
@@ -365,8 +368,9 @@ __device__ inline void spread(
   prepare(heads[warp], from, is_query ? q_norm : k_norm, turns, start + row, head < HEADS + KV_HEADS);
   __syncwarp();
   T* to = is_query ? queries : head < HEADS + KV_HEADS ? keys : values;
-  const int place = is_query ? head : (head - HEADS) % KV_HEADS;
-  to += (static_cast<int64_t>(place) * gridDim.x + row) * DIM;
+  const int64_t place = is_query ? static_cast<int64_t>(head) * gridDim.x
+                                 : static_cast<int64_t>((head - HEADS) % KV_HEADS) * room + from_place;
+  to += (place + row) * DIM;
   for (int e = threadIdx.x % 32; e < DIM; e += 32) {
     to[e] = static_cast<T>(heads[warp][e]);
   }

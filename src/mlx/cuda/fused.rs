@@ -67,19 +67,23 @@ pub fn swiglu(gate_up: &Array) -> Option<Result<Array, Exception>> {
         return None;
     };
     let width = both / 2;
-    let size = rows.checked_mul(width).filter(|size| *size > 0)?;
+    let step = if width % 8 == 0 { 8 } else { 1 };
+    let items = rows.checked_mul(width / step).filter(|items| *items > 0)?;
     let program = || Program {
         name: "maquette_swiglu",
         inputs: vec!["gate_up".to_owned()],
         outputs: vec!["out"],
-        constants: format!("using T = {name};\nconstexpr int WIDTH = {width};\n"),
+        constants: format!(
+            "using T = {name};\nconstexpr int WIDTH = {width};\nconstexpr int STEP = {step};\n"
+        ),
         functions: include_str!("swiglu.cu"),
-        body: "maquette::swiglu(gate_up, out, gate_up_shape[0] * int64_t(maquette::WIDTH));"
+        body: "maquette::swiglu(gate_up, out, gate_up_shape[0] * \
+               int64_t(maquette::WIDTH / maquette::STEP));"
             .to_owned(),
     };
     let launch = Launch {
         outputs: &[(&[rows, width], dtype)],
-        blocks: [(size - 1) / THREADS + 1, 1, 1],
+        blocks: [(items - 1) / THREADS + 1, 1, 1],
         threads: THREADS,
     };
     let done =

@@ -2,37 +2,36 @@
 //! the weights first. MLX's own kernels leave most of the memory's speed unused
 //! with few rows, and most of the tensor cores' with many.
 
-use mlx_rs::{Array, Dtype, error::Exception, ops};
+use std::rc::Rc;
 
-use super::{Key, Launch, Program, kernel, type_name};
-use crate::mlx::{Backend, backend};
+use mlx_rs::{Array, Dtype, error::Exception};
+
+use super::{
+    Kernel, Key, Launch, Program, kernel,
+    tiles::tiled_matmul,
+    type_name,
+    unpacked::{MANY_ROWS, dense_matmul},
+};
 
 /// Rows of x that our kernel serves.
 const MOST_ROWS: i32 = 64;
 /// Numbers of w up to which MLX's kernel for a single row is as fast: there the
 /// time goes into launching.
 const SMALL: i32 = 8 << 20;
-/// Rows of x from which it pays to unpack w as a whole and multiply densely:
-/// measured on an H200, where MLX's packed kernel takes 127 µs a row of an 8B
-/// model, the dense one 28, and unpacking as long as 120 rows.
-const MANY_ROWS: i32 = 160;
+/// Tiles of 8 rows of x that there are kernels for.
+const WIDTHS: [i32; 5] = [1, 2, 4, 6, 8];
 /// Columns that are taken at once.
 const CHUNK: i32 = 128;
-
-/// Whether products of so many rows unpack the weights first.
-pub fn unpacks(rows: i32) -> bool {
-    backend() == Backend::Cuda && rows >= MANY_ROWS
-}
 
 /// What a kernel is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct PackedSpec {
-    columns: i32,
+    pub columns: i32,
     bits: i32,
     group: i32,
     /// Tiles of 8 rows of x.
     wide: i32,
-    dtype: Dtype,
+    pub dtype: Dtype,
 }
 
 impl PackedSpec {
@@ -42,31 +41,36 @@ impl PackedSpec {
         if self.wide > 2 { 2 } else { 1 }
     }
 
-    fn warps(&self) -> i32 {
+    pub fn warps(&self) -> i32 {
         if self.wide > 2 { 4 } else { 8 }
     }
 
-    fn program(&self, name: &str) -> Program {
-        Program {
+    pub fn constants(&self) -> String {
+        let name = type_name(self.dtype).unwrap_or_default();
+        format!(
+            "using T = {name};\nconstexpr bool HALF = {};\nconstexpr int COLUMNS = {};\n\
+             constexpr int BITS = {};\nconstexpr int GROUP = {};\nconstexpr int TALL = {};\n\
+             constexpr int WIDE = {};\nconstexpr int WARPS = {};\n",
+            self.dtype == Dtype::Float16,
+            self.columns,
+            self.bits,
+            self.group,
+            self.tall(),
+            self.wide,
+            self.warps(),
+        )
+    }
+
+    fn kernel(&self) -> Result<Rc<Kernel>, Exception> {
+        kernel(Key::Packed(*self), || Program {
             name: "maquette_packed_matmul",
             inputs: ["x", "w", "scales", "biases"].map(str::to_owned).into(),
             outputs: vec!["out"],
-            constants: format!(
-                "using T = {name};\nconstexpr bool HALF = {};\nconstexpr int COLUMNS = {};\n\
-                 constexpr int BITS = {};\nconstexpr int GROUP = {};\nconstexpr int TALL = {};\n\
-                 constexpr int WIDE = {};\nconstexpr int WARPS = {};\n",
-                self.dtype == Dtype::Float16,
-                self.columns,
-                self.bits,
-                self.group,
-                self.tall(),
-                self.wide,
-                self.warps(),
-            ),
+            constants: self.constants(),
             functions: include_str!("packed_matmul.cu"),
             body: "maquette::packed_matmul(x, w, scales, biases, out, x_shape[0], w_shape[0]);"
                 .to_owned(),
-        }
+        })
     }
 }
 
@@ -92,30 +96,24 @@ pub fn packed_matmul(
         && scales.shape() == [of_w, spec.columns / group]
         && biases.shape() == scales.shape();
     let small = rows == 1 && of_w.saturating_mul(spec.columns) <= SMALL;
-    let name = type_name(spec.dtype).filter(|_| fits && !small)?;
+    if !fits || small {
+        return None;
+    }
+    if let Some(done) = tiled_matmul([x, w, scales, biases], spec) {
+        return Some(done);
+    }
     let launch = Launch {
         outputs: &[(&[rows, of_w], spec.dtype)],
         blocks: [of_w / rows_at_once, 1, 1],
         threads: 32 * spec.warps(),
     };
-    let made = kernel(Key::Packed(spec), || spec.program(name));
-    let done = made.and_then(|k| k.launch(&[x, w, scales, biases], &launch));
+    let done = spec
+        .kernel()
+        .and_then(|k| k.launch(&[x, w, scales, biases], &launch));
     Some(done.and_then(|arrays| {
         let first = arrays.into_iter().next();
         first.ok_or_else(|| Exception::custom("MLX gave no result of a kernel"))
     }))
-}
-
-fn dense_matmul(
-    x: &Array,
-    w: &Array,
-    scales: &Array,
-    biases: &Array,
-    group: i32,
-    bits: i32,
-) -> Result<Array, Exception> {
-    let dense = ops::dequantize(w, scales, biases, group, bits)?;
-    ops::matmul(x, dense.as_dtype(x.dtype())?.t())
 }
 
 fn spec(x: &Array, scales: &Array, biases: &Array, group: i32, bits: i32) -> Option<PackedSpec> {
@@ -137,13 +135,18 @@ fn spec(x: &Array, scales: &Array, biases: &Array, group: i32, bits: i32) -> Opt
         bits,
         group,
         // Few kernels for all numbers of rows.
-        wide: (tiles as u32).next_power_of_two() as i32,
+        wide: WIDTHS
+            .into_iter()
+            .find(|wide| tiles <= *wide)
+            .unwrap_or(tiles),
         dtype,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use mlx_rs::ops;
+
     use super::*;
 
     fn array(shape: &[i32], dtype: Dtype) -> Array {
@@ -158,8 +161,8 @@ mod tests {
             spec(&x, &scales, &scales, 64, 4).map(|spec| spec.wide)
         };
         assert_eq!(
-            [1, 8, 9, 17, 33, 64].map(wide),
-            [Some(1), Some(1), Some(2), Some(4), Some(8), Some(8)]
+            [1, 8, 9, 17, 33, 49, 64].map(wide),
+            [1, 1, 2, 4, 6, 8, 8].map(Some)
         );
         assert_eq!(wide(65), None);
     }

@@ -1,15 +1,26 @@
-// silu(gate) · up of rows `[gate | up]`.
+// silu(gate) · up of rows `[gate | up]`, STEP neighbours a thread.
 //
-// Before this text stand the constants WIDTH, of one half, and the type T.
+// Before this text stand the constants WIDTH, of one half, and STEP, which
+// divides it, and the type T.
 
-__device__ inline void swiglu(const T* gate_up, T* out, int64_t size) {
+struct alignas(STEP == 1 ? sizeof(T) : 16) Item {
+  T at[STEP];
+};
+
+__device__ inline void swiglu(const T* gate_up, T* out, int64_t items) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (at >= size) {
+  if (at >= items) {
     return;
   }
-  const int64_t row = at / WIDTH;
-  const int64_t column = at % WIDTH;
-  const float gate = static_cast<float>(gate_up[row * 2 * WIDTH + column]);
-  const float up = static_cast<float>(gate_up[row * 2 * WIDTH + WIDTH + column]);
-  out[at] = static_cast<T>(gate / (1.0f + __expf(-gate)) * up);
+  constexpr int ROW = WIDTH / STEP;
+  const Item* from = reinterpret_cast<const Item*>(gate_up) + at / ROW * 2 * ROW + at % ROW;
+  const Item gates = from[0];
+  const Item ups = from[ROW];
+  Item product;
+#pragma unroll
+  for (int i = 0; i < STEP; ++i) {
+    const float gate = static_cast<float>(gates.at[i]);
+    product.at[i] = static_cast<T>(gate / (1.0f + __expf(-gate)) * static_cast<float>(ups.at[i]));
+  }
+  reinterpret_cast<Item*>(out)[at] = product;
 }

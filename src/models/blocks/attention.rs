@@ -3,7 +3,9 @@
 //! Everything up to the rotation works on rows; then each sequence of the step
 //! writes its keys and values and looks at its own past.
 
-use mlx_rs::{Array, Dtype, error::Exception, ops};
+mod in_place;
+
+use mlx_rs::{Array, error::Exception, ops};
 
 use super::{Linear, Norm, Projections, Rope, split};
 use crate::{
@@ -150,7 +152,7 @@ impl Attention {
     }
 
     fn mix(&self, qkv: &Array, plan: &Plan, at: &mut Context) -> Result<Array, Exception> {
-        let few = plan.leading_few(mlx::MOST_ROWS);
+        let few = plan.leading_few(self.few_rows(qkv, plan));
         if let Some(mixed) = self.decode_in_place(qkv, few, at)? {
             return self.with_chunks(mixed, qkv, few, at);
         }
@@ -201,62 +203,6 @@ impl Attention {
         ops::concatenate(&[mixed, rest], 0)
     }
 
-    /// Radians that the pairs of a head turn from a position to the next, if
-    /// the device has kernels of ours for such heads.
-    fn turns(&self, dtype: Dtype) -> Option<&Array> {
-        let known =
-            self.plain && mlx::supports_decode(self.heads, self.kv_heads, self.head_dim, dtype);
-        self.rope.as_ref().filter(|_| known)?.turns()
-    }
-
-    /// The first `few` sequences, so many rows in all, by the kernel that writes
-    /// into their buffers; `None` where that cannot be.
-    fn decode_in_place(
-        &self,
-        qkv: &Array,
-        (few, count): (usize, usize),
-        at: &mut Context,
-    ) -> Result<Option<Array>, Exception> {
-        let (Some(turns), true) = (self.turns(qkv.dtype()), few > 0) else {
-            return Ok(None);
-        };
-        let seen = match self.sight {
-            Sight::Window(window) => window as i32,
-            Sight::All | Sight::Chunk(_) => i32::MAX,
-        };
-        let form = ([self.kv_heads, self.head_dim], qkv.dtype());
-        let plan = at.plan;
-        let mut rows = Vec::with_capacity(count);
-        let sequences = &plan.sequences[..few];
-        let mut placed = sequences.iter();
-        if !placed.all(|row| at.kv.has_place(row.sequence, at.layer)) {
-            return Ok(None);
-        }
-        for sequence in sequences {
-            let own = (at.layer, sequence.rows);
-            let buffers = at.kv.place(sequence.sequence, own, form)?;
-            let [keys, values] = &buffers.arrays;
-            rows.extend((0..sequence.rows as i32).map(|before| {
-                let position = sequence.position + before;
-                mlx::DecodeRow {
-                    position,
-                    first: position.saturating_sub(seen.saturating_sub(1)).max(0),
-                    before,
-                    start: buffers.start as i32,
-                    keys: keys.clone(),
-                    values: values.clone(),
-                }
-            }));
-        }
-        let own = match few == plan.sequences.len() {
-            true => qkv.clone(),
-            false => qkv.split_at_indices(&[count as i32], 0)?.swap_remove(0),
-        };
-        let table = plan.row_table(mlx::row_table(&rows), mlx::ROW_FIELDS);
-        let norms = self.norms();
-        mlx::decode_attention(&own, &self.decode, norms, turns, &rows, &table).map(Some)
-    }
-
     fn all_heads(&self) -> i32 {
         self.heads + 2 * self.kv_heads
     }
@@ -269,6 +215,9 @@ impl Attention {
         rows: &SequenceRows,
         at: &mut Context,
     ) -> Result<Array, Exception> {
+        if let Some(mixed) = self.chunk_in_place(qkv, rows, at)? {
+            return Ok(mixed);
+        }
         let count = rows.rows as i32;
         let [q, k, v] = self.chunk_heads(qkv, rows, at.plan)?;
         let mixed = self.attend(q, k, v, rows.sequence, at)?;
@@ -301,12 +250,6 @@ impl Attention {
                 .transpose_axes(&[0, 2, 1, 3])?,
         };
         self.heads(&heads, Places::From(rows.position))
-    }
-
-    /// Weights of the norms of queries and keys.
-    fn norms(&self) -> Option<(&Array, &Array)> {
-        let (q, k) = self.parts.norms.as_ref()?;
-        Some((q.rms_weight()?, k.rms_weight()?))
     }
 
     /// One row of each of several sequences: normed and rotated together.

@@ -29,6 +29,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// Download a model from the hub
     Pull(PullArgs),
+    /// Quantise a model as its makers published it, into a new folder
+    Convert(ConvertArgs),
     /// Measure prefill and decode speed
     Bench(BenchArgs),
     /// Look at, clear or fill the keys and values stored on the disk
@@ -151,6 +153,33 @@ pub struct ChatArgs {
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The model's folder, or its name in the library
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// The folder to make
+    #[arg(value_name = "DEST")]
+    pub dest: PathBuf,
+    /// Bits of a weight: 2, 3, 4, 5, 6 or 8; without it and a recipe weights stay floats
+    #[arg(long, value_name = "N", conflicts_with = "recipe")]
+    pub bits: Option<usize>,
+    /// Weights that share a scale: 32, 64 or 128
+    #[arg(long, value_name = "N", requires = "bits")]
+    pub group: Option<usize>,
+    /// More bits for what matters most
+    #[arg(long, value_name = "NAME",
+          value_parser = clap::builder::PossibleValuesParser::new(crate::models::MIXED.map(|(name, _)| name)))]
+    pub recipe: Option<String>,
+    /// The type of what is not quantised; as it is stored when left out
+    #[arg(long, value_name = "TYPE",
+          value_parser = clap::builder::PossibleValuesParser::new(["float16", "bfloat16", "float32"]))]
+    pub dtype: Option<String>,
+    /// Print JSON when done
     #[arg(long)]
     pub json: bool,
 }

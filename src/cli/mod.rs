@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod cache;
 mod chat;
+mod convert;
 mod doctor;
 mod facts;
 mod kv_modes;
@@ -61,6 +62,7 @@ async fn run(command: Option<Command>) -> Result<(), CliError> {
         Some(Command::Chat(args)) => chat::run(args).await,
         Some(Command::Models(args)) => models::run(args).await,
         Some(Command::Pull(args)) => pull::run(args).await,
+        Some(Command::Convert(args)) => convert::run(args).await,
         Some(Command::Bench(args)) => bench::run(args).await,
         Some(Command::Cache(command)) => cache::run(command).await,
         Some(Command::Doctor(args)) => doctor::run(args),

@@ -56,6 +56,9 @@ pub enum ModelError {
         reason: String,
     },
 
+    #[error("{path}: cannot be written: {reason}.", path = .path.display())]
+    Unwritten { path: PathBuf, reason: String },
+
     #[error("{path}: the tensor `{tensor}` has shape {found:?}, expected {expected:?} from config.json.", path = .path.display())]
     Shape {
         path: PathBuf,

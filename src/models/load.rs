@@ -37,13 +37,8 @@ pub fn load(
     progress: &mut dyn FnMut(f32),
 ) -> Result<Model, ModelError> {
     let config = Config::read(&folder.join("config.json"))?;
-    let mut spec = families::describe(&config)?;
+    let (spec, files) = describe_stored(folder, &config)?;
     let quantisation = Quantisation::read(&config)?;
-    let files = WeightFiles::open(folder)?.also(&spec.names);
-    let head = format!("{}.weight", spec.names.head);
-    // Whoever says nothing means that they are tied, as transformers has it.
-    let silent = config.get("tie_word_embeddings").is_none();
-    spec.tied |= silent && files.resolve(&head).is_none();
     let stored = stored_dtype(&files, &spec);
     let label = label(&files, &spec, &quantisation);
     let precision = Precision::new(stored);
@@ -60,10 +55,24 @@ pub fn load(
     Ok(model)
 }
 
+/// The model of a folder's config.json, and the files of its weights.
+pub(super) fn describe_stored(
+    folder: &Path,
+    config: &Config,
+) -> Result<(ModelSpec, WeightFiles), ModelError> {
+    let mut spec = families::describe(config)?;
+    let files = WeightFiles::open(folder)?.also(&spec.names);
+    let head = format!("{}.weight", spec.names.head);
+    // Whoever says nothing means that they are tied, as transformers has it.
+    let silent = config.get("tie_word_embeddings").is_none();
+    spec.tied |= silent && files.resolve(&head).is_none();
+    Ok((spec, files))
+}
+
 /// Tensors that a folder may have and a language model does not use: rotations
 /// that are computed, a head that the embedding stands in for, vision, and
 /// `extra` layers beyond the last that guess several tokens at once.
-fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
+pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
     const PARTS: [&str; 6] = [
         "vision_tower.",
         "vision_model.",
@@ -90,7 +99,7 @@ fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
 }
 
 /// The type of the embedding, or of its scales.
-fn stored_dtype(files: &WeightFiles, spec: &ModelSpec) -> Dtype {
+pub(super) fn stored_dtype(files: &WeightFiles, spec: &ModelSpec) -> Dtype {
     let dtype = |part: &str| {
         let name = format!("{}.{part}", spec.names.embedding);
         files.get(files.resolve(&name)?).map(|info| info.dtype)

@@ -12,6 +12,7 @@ mod bad_weights;
 pub mod blocks;
 mod build;
 mod config;
+mod convert;
 mod error;
 pub mod families;
 mod fingerprint;
@@ -26,6 +27,7 @@ mod test_folder;
 pub mod weights;
 
 pub use config::Config;
+pub use convert::{ConvertOptions, Converted, MIXED, Mixed, Recipe, convert};
 pub use error::ModelError;
 pub use fingerprint::{fingerprint, random_fingerprint};
 pub use inspect::{ModelFacts, inspect};

@@ -9,7 +9,12 @@ mod kv;
 mod published;
 mod weights;
 
-use maquette::models::{Input, LoadOptions, Model, Rows, SequenceRows, Step, load};
+use std::path::Path;
+
+use maquette::models::{
+    ConvertOptions, Input, LoadOptions, Model, Recipe, Rows, SequenceRows, Step, convert, load,
+    weights::Affine,
+};
 use mlx_rs::{Array, ops};
 
 use cases::Case;
@@ -17,6 +22,8 @@ use kv::GrowingKv;
 
 const BOUND: f64 = 1e-4;
 const PROMPT: usize = 20;
+/// The case that is converted: dense, and laid out as published.
+const CONVERTED: usize = 2;
 
 /// One test a family, so that they share the machine.
 macro_rules! families {
@@ -107,6 +114,9 @@ fn check_family(family: &str) {
         if error > worst.0 {
             worst = (error, case.name.clone());
         }
+        if index == CONVERTED {
+            converts(folder.path(), case);
+        }
     }
     println!(
         "{family}: {} cases, worst error {:.1e} ({})",
@@ -114,6 +124,45 @@ fn check_family(family: &str) {
         worst.0,
         worst.1
     );
+}
+
+/// A folder as its makers publish it becomes one that computes the same, and a
+/// quantised one that computes nearly the same.
+fn converts(folder: &Path, case: &Case) {
+    let home = tempfile::tempdir().unwrap();
+    let same = home.path().join("same");
+    convert(folder, &same, ConvertOptions::default(), &mut |_| {}).unwrap();
+    check(
+        &load(&same, &LoadOptions::default(), &mut |_| {}).unwrap(),
+        case,
+    );
+    let eight = home.path().join("eight");
+    let recipe = Recipe::Uniform(Affine { bits: 8, group: 32 });
+    let options = ConvertOptions {
+        recipe: Some(recipe),
+        dtype: None,
+    };
+    let converted = convert(folder, &eight, options, &mut |_| {}).unwrap();
+    assert!(
+        converted.bytes * 10 < converted.from_bytes * 6,
+        "{converted:?}"
+    );
+    let model = load(&eight, &LoadOptions::default(), &mut |_| {}).unwrap();
+    let step = Step::tokens(0, &[1, 2, 3], 0);
+    let got = rows(&model.forward(&step, &mut GrowingKv::default()).unwrap());
+    let model = load(folder, &LoadOptions::default(), &mut |_| {}).unwrap();
+    let wanted = rows(&model.forward(&step, &mut GrowingKv::default()).unwrap());
+    let largest = wanted[0].iter().fold(0f32, |most, x| most.max(x.abs()));
+    for (a, b) in got[0].iter().zip(&wanted[0]) {
+        assert!(
+            (a - b).abs() < 0.15 * largest,
+            "{}: {a} is not {b}",
+            case.name
+        );
+    }
+    // What is quantised is not quantised again, and nothing is written over.
+    assert!(convert(&eight, &home.path().join("again"), options, &mut |_| {}).is_err());
+    assert!(convert(folder, &eight, options, &mut |_| {}).is_err());
 }
 
 /// Returns the largest error, relative to the largest logit.

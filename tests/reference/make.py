@@ -201,4 +201,5 @@ def main():
         print(f"{path.name}: {len(expected)} cases, {path.stat().st_size} bytes")
 
 
-main()
+if __name__ == "__main__":
+    main()

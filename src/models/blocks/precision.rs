@@ -37,6 +37,14 @@ impl Precision {
         }
     }
 
+    /// Everything stays as it is stored.
+    pub fn as_is(stored: Dtype) -> Self {
+        Self {
+            activations: stored,
+            matrices: None,
+        }
+    }
+
     /// A dense matrix, as the kernels want it.
     pub fn matrix(&self, array: &Array) -> Result<Array, Exception> {
         match self.matrices {

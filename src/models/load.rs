@@ -64,8 +64,8 @@ pub(super) fn describe_stored(
     let files = WeightFiles::open(folder)?.also(&spec.names);
     let head = format!("{}.weight", spec.names.head);
     // Whoever says nothing means that they are tied, as transformers has it.
-    let silent = config.get("tie_word_embeddings").is_none();
-    spec.tied |= silent && files.resolve(&head).is_none();
+    let may_be = config.flag_or("tie_word_embeddings", true)?;
+    spec.tied |= may_be && files.resolve(&head).is_none();
     Ok((spec, files))
 }
 
@@ -73,13 +73,17 @@ pub(super) fn describe_stored(
 /// that are computed, a head that the embedding stands in for, vision, and
 /// `extra` layers beyond the last that guess several tokens at once.
 pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
-    const PARTS: [&str; 6] = [
+    const PARTS: [&str; 10] = [
         "vision_tower.",
         "vision_model.",
         "visual.",
         "multi_modal_projector.",
         "mtp.",
         "mtp_layers.",
+        "mtp_block.",
+        "mtp_emb_norm.",
+        "mtp_hidden_norm.",
+        "mtp_linear_proj.",
     ];
     let head = format!("{}.", spec.names.head);
     let own = name.strip_prefix("model.").unwrap_or(name);

@@ -6,6 +6,7 @@
 
 mod cases;
 mod kv;
+mod makers;
 mod published;
 mod weights;
 
@@ -38,13 +39,18 @@ macro_rules! families {
 }
 
 families! {
+    bailing_moe,
     cohere,
     cohere2,
+    deepseek,
     deepseek_v2,
     deepseek_v3,
+    dots1,
     ernie4_5,
+    ernie4_5_moe,
     exaone,
     exaone4,
+    exaone_moe,
     falcon_h1,
     gemma,
     gemma2,
@@ -53,11 +59,13 @@ families! {
     glm,
     glm4,
     glm4_moe,
+    glm4_moe_lite,
     gpt2,
     gpt_bigcode,
     gpt_neox,
     gpt_oss,
     granite,
+    granitemoe,
     granitemoehybrid,
     helium,
     hunyuan_v1_dense,
@@ -71,6 +79,7 @@ families! {
     mimo,
     minicpm,
     minicpm3,
+    minimax,
     ministral3,
     mistral,
     mixtral,
@@ -90,6 +99,7 @@ families! {
     qwen3_next,
     seed_oss,
     smollm3,
+    solar_open,
     stablelm,
     starcoder2,
     telechat3,

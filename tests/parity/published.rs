@@ -1,17 +1,26 @@
 //! Tensors as models' makers publish them, made from what mlx-lm converts them
 //! to.
 
-use std::collections::BTreeMap;
-
 use safetensors::Dtype;
 
-use super::weights::Tensor;
-
-type Tensors = BTreeMap<String, Tensor>;
+use super::{
+    makers,
+    weights::{Tensor, Tensors},
+};
 
 /// One tensor an expert, or gpt-oss's two tensors of all experts; convolutions
 /// as PyTorch keeps them, and Qwen's norms as distances from 1 beside such.
-pub fn tensors(mut tensors: Tensors) -> Tensors {
+pub fn tensors(tensors: Tensors, family: &str) -> Tensors {
+    let published = unconverted(makers::experts(tensors, family));
+    let rename = |name: String| {
+        let other = |name: String, (own, other): &(&str, &str)| name.replace(own, other);
+        makers::renames(family).iter().fold(name, other)
+    };
+    let published = published.into_iter();
+    published.map(|(name, t)| (rename(name), t)).collect()
+}
+
+fn unconverted(mut tensors: Tensors) -> Tensors {
     let mut result = Tensors::new();
     convolutions(&mut tensors);
     // GPT-2's are one-dimensional convolutions.
@@ -105,10 +114,10 @@ fn join(mut experts: Tensors, result: &mut Tensors) {
         let packed = experts.contains_key(&format!("{module}.gate_proj.scales"));
         let names = ["gate", "up", "down"].map(|part| format!("{module}.{part}_proj.{kind}"));
         let [gate, up, down] = names.map(|name| experts.get(&name).unwrap());
-        for (part, tensor) in [("gate_up", interleaved(gate, up)), ("down", copy(down))] {
+        for (part, tensor) in [("gate_up", interleaved(gate, up)), ("down", down.clone())] {
             let (suffix, tensor) = match (kind, packed) {
                 ("weight", true) => ("_blocks", blocks(tensor)),
-                ("weight", false) => ("", transposed(&tensor)),
+                ("weight", false) => ("", tensor.transposed()),
                 ("scales", _) => ("_scales", tensor),
                 _ => ("_bias", tensor),
             };
@@ -116,14 +125,6 @@ fn join(mut experts: Tensors, result: &mut Tensors) {
         }
     }
     experts.clear();
-}
-
-fn copy(tensor: &Tensor) -> Tensor {
-    Tensor {
-        dtype: tensor.dtype,
-        shape: tensor.shape.clone(),
-        bytes: tensor.bytes.clone(),
-    }
 }
 
 /// Rows of two tensors `[experts, rows, ..]` by turns.
@@ -148,27 +149,5 @@ fn blocks(tensor: Tensor) -> Tensor {
         dtype: Dtype::U8,
         shape: vec![experts, rows, words / 4, 16],
         bytes: tensor.bytes,
-    }
-}
-
-fn transposed(tensor: &Tensor) -> Tensor {
-    let [experts, rows, columns] = tensor.shape[..] else {
-        panic!("{:?}", tensor.shape);
-    };
-    let size = tensor.bytes.len() / (experts * rows * columns);
-    let element = |expert: usize, row: usize, column: usize| {
-        let at = ((expert * rows + row) * columns + column) * size;
-        tensor.bytes[at..at + size].to_vec()
-    };
-    let mut bytes = Vec::new();
-    for expert in 0..experts {
-        for column in 0..columns {
-            (0..rows).for_each(|row| bytes.extend(element(expert, row, column)));
-        }
-    }
-    Tensor {
-        dtype: tensor.dtype,
-        shape: vec![experts, columns, rows],
-        bytes,
     }
 }

@@ -12,10 +12,38 @@ use super::{
 };
 
 /// A tensor as a file keeps it.
+#[derive(Clone)]
 pub struct Tensor {
     pub dtype: Dtype,
     pub shape: Vec<usize>,
     pub bytes: Vec<u8>,
+}
+
+pub type Tensors = BTreeMap<String, Tensor>;
+
+impl Tensor {
+    /// `[experts, rows, columns]` as `[experts, columns, rows]`.
+    pub fn transposed(&self) -> Self {
+        let [experts, rows, columns] = self.shape[..] else {
+            panic!("{:?}", self.shape);
+        };
+        let size = self.bytes.len() / (experts * rows * columns);
+        let element = |expert: usize, row: usize, column: usize| {
+            let at = ((expert * rows + row) * columns + column) * size;
+            self.bytes[at..at + size].to_vec()
+        };
+        let mut bytes = Vec::new();
+        for expert in 0..experts {
+            for column in 0..columns {
+                (0..rows).for_each(|row| bytes.extend(element(expert, row, column)));
+            }
+        }
+        Self {
+            dtype: self.dtype,
+            shape: vec![experts, columns, rows],
+            bytes,
+        }
+    }
 }
 
 /// Layouts of files that a loader has to understand.
@@ -178,7 +206,8 @@ pub fn write(folder: &Path, case: &Case, layout: Layout) {
     match layout {
         Layout::OneFile => write_file(&folder.join("model.safetensors"), &all),
         Layout::Published => {
-            all = published::tensors(all);
+            let family = case.config["model_type"].as_str().unwrap();
+            all = published::tensors(all, family);
             let short = |name: &str| name.strip_prefix("model.").unwrap_or(name).to_owned();
             let all = all.into_iter().map(|(name, t)| (short(&name), t)).collect();
             write_file(&folder.join("model.safetensors"), &all);

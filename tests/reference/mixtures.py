@@ -36,7 +36,78 @@ EXPERTS = {
     "routed_scaling_factor": 1.0,
     "attention_bias": False,
 }
+GRANITE = {
+    "attention_bias": False,
+    "attention_multiplier": 0.2,
+    "embedding_multiplier": 6.0,
+    "logits_scaling": 4.0,
+    "residual_multiplier": 0.4,
+}
 MIXTURES = {
+    "bailing_moe": {
+        "base": {
+            "num_experts": 8,
+            "num_experts_per_tok": 3,
+            "num_shared_experts": 1,
+            "moe_intermediate_size": 64,
+            "first_k_dense_replace": 1,
+            "norm_topk_prob": True,
+        },
+        "cases": {
+            "sigmoid, groups, norms, biases": {
+                "num_hidden_layers": 3,
+                "score_function": "sigmoid",
+                "moe_router_enable_expert_bias": True,
+                "n_group": 4,
+                "topk_group": 2,
+                "routed_scaling_factor": 2.5,
+                "use_qk_norm": True,
+                "use_qkv_bias": True,
+                "partial_rotary_factor": 0.5,
+                "moe_shared_expert_intermediate_size": 32,
+                "num_shared_experts": 2,
+            },
+            "columns of the head normed, one key head": {
+                "norm_head": True,
+                "norm_topk_prob": False,
+                "num_key_value_heads": 1,
+                "rotary_dim": 16,
+                "moe_router_enable_shared_expert": False,
+                "first_k_dense_replace": 0,
+            },
+            "biases everywhere, tied": {
+                "use_bias": True,
+                "tie_word_embeddings": True,
+                "num_experts_per_tok": 1,
+                "rope_scaling": YARN,
+            },
+        },
+    },
+    "deepseek": {
+        "base": {
+            "moe_intermediate_size": 64,
+            "n_routed_experts": 8,
+            "num_experts_per_tok": 3,
+            "n_shared_experts": 2,
+            "first_k_dense_replace": 1,
+        },
+        "cases": {
+            "every other layer, biases": {
+                "num_hidden_layers": 4,
+                "moe_layer_freq": 2,
+                "attention_bias": True,
+                "n_shared_experts": None,
+                "rope_scaling": {"type": "linear", "factor": 2.0},
+            },
+            "one of five, one key head": {
+                "n_routed_experts": 5,
+                "num_experts_per_tok": 1,
+                "num_key_value_heads": 1,
+                "first_k_dense_replace": 0,
+                "num_attention_heads": 2,
+            },
+        },
+    },
     "deepseek_v2": {
         "base": LATENT | EXPERTS | {"rope_scaling": YARN | {"mscale": 0.7, "mscale_all_dim": 0.7}},
         "cases": {
@@ -79,6 +150,84 @@ MIXTURES = {
             },
         },
     },
+    "dots1": {
+        "base": EXPERTS | {"head_dim": 32, "norm_topk_prob": True},
+        "cases": {
+            "groups, narrow heads": {
+                "n_group": 4,
+                "topk_group": 2,
+                "routed_scaling_factor": 2.5,
+                "head_dim": 16,
+                "num_attention_heads": 6,
+                "num_key_value_heads": 3,
+                "n_shared_experts": 2,
+            },
+            "biases, tied": {
+                "mlp_bias": True,
+                "tie_word_embeddings": True,
+                "norm_topk_prob": False,
+                "rope_scaling": YARN,
+            },
+        },
+    },
+    "ernie4_5_moe": {
+        "base": {
+            "use_bias": False,
+            "moe_num_experts": 8,
+            "moe_k": 3,
+            "moe_intermediate_size": 64,
+            "moe_num_shared_experts": 1,
+            "moe_layer_start_index": 1,
+        },
+        "cases": {
+            "every other layer, two shared": {
+                "num_hidden_layers": 5,
+                "moe_layer_interval": 2,
+                "moe_layer_start_index": [2, 1],
+                "moe_layer_end_index": [3, 3],
+                "moe_num_shared_experts": 2,
+                "head_dim": 16,
+            },
+            "sigmoid, biases, width of the MLP": {
+                "moe_gate_act": "sigmoid",
+                "use_bias": True,
+                "moe_intermediate_size": 0,
+                "intermediate_size": 96,
+                "moe_num_shared_experts": 0,
+                "tie_word_embeddings": True,
+                "num_key_value_heads": 1,
+            },
+        },
+    },
+    "exaone_moe": {
+        "base": {
+            "head_dim": 32,
+            "num_hidden_layers": 4,
+            "moe_intermediate_size": 64,
+            "num_experts": 8,
+            "num_experts_per_tok": 3,
+            "num_shared_experts": 1,
+            "sliding_window": 6,
+            "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+            "is_moe_layer": [False, True, True, True],
+        },
+        "cases": {
+            "groups, no windows": {
+                "layer_types": ["full_attention"] * 4,
+                "n_group": 4,
+                "topk_group": 2,
+                "routed_scaling_factor": 1.5,
+                "num_shared_experts": 0,
+                "is_moe_layer": [True, False, True, False],
+            },
+            "grouped heads, tied": {
+                "tie_word_embeddings": True,
+                "sliding_window": 3,
+                "norm_topk_prob": False,
+                **GROUPED,
+            },
+        },
+    },
     "glm4_moe": {
         "base": EXPERTS
         | {
@@ -107,6 +256,26 @@ MIXTURES = {
             },
         },
     },
+    "glm4_moe_lite": {
+        "base": LATENT | EXPERTS | {"qk_nope_head_dim": 64},
+        "cases": {
+            "groups, yarn": {
+                "n_group": 4,
+                "topk_group": 2,
+                "routed_scaling_factor": 2.5,
+                "qk_nope_head_dim": 32,
+                "rope_scaling": YARN | {"mscale": 1.0, "mscale_all_dim": 1.0},
+                "rms_norm_eps": 1e-2,
+            },
+            "direct queries, biases": {
+                "q_lora_rank": None,
+                "attention_bias": True,
+                "norm_topk_prob": False,
+                "num_attention_heads": 3,
+                "v_head_dim": 40,
+            },
+        },
+    },
     "gpt_oss": {
         "base": {
             "head_dim": 32,
@@ -131,6 +300,19 @@ MIXTURES = {
             "mxfp4 experts": EXPERTS_MXFP4,
             "mxfp4 experts, dense rest": EXPERTS_MXFP4_ALONE,
             "mxfp4 experts, as published": EXPERTS_MXFP4_ALONE,
+        },
+    },
+    "granitemoe": {
+        "base": GRANITE
+        | {"intermediate_size": 64, "num_local_experts": 6, "num_experts_per_tok": 2},
+        "cases": {
+            "tied": {"tie_word_embeddings": True, "num_experts_per_tok": 4},
+            "one key head, biases": {
+                "attention_bias": True,
+                "num_key_value_heads": 1,
+                "num_local_experts": 3,
+                "rope_scaling": {"type": "linear", "factor": 2.0},
+            },
         },
     },
     "llama4": {
@@ -188,6 +370,30 @@ MIXTURES = {
             },
         },
     },
+    "minimax": {
+        "base": {
+            "head_dim": 32,
+            "intermediate_size": 64,
+            "num_local_experts": 8,
+            "num_experts_per_tok": 3,
+            "rotary_dim": 16,
+            "shared_intermediate_size": 0,
+        },
+        "cases": {
+            "wide heads, tied": {
+                "head_dim": 64,
+                "rotary_dim": 32,
+                "num_key_value_heads": 1,
+                "tie_word_embeddings": True,
+            },
+            "no norms, one of three": {
+                "use_qk_norm": False,
+                "num_local_experts": 3,
+                "num_experts_per_tok": 1,
+                "rotary_dim": 32,
+            },
+        },
+    },
     "mixtral": {
         "base": {"num_local_experts": 4, "num_experts_per_tok": 2},
         "cases": {
@@ -230,6 +436,26 @@ MIXTURES = {
                 "decoder_sparse_step": 2,
                 "mlp_only_layers": [3],
                 "tie_word_embeddings": True,
+            },
+        },
+    },
+    "solar_open": {
+        "base": EXPERTS
+        | {"head_dim": 32, "norm_topk_prob": True, "partial_rotary_factor": 1.0},
+        "cases": {
+            "groups, norms, biases": {
+                "n_group": 4,
+                "topk_group": 2,
+                "routed_scaling_factor": 2.5,
+                "attention_bias": True,
+                "use_qk_norm": True,
+                "partial_rotary_factor": 0.5,
+            },
+            "tied, all experts layers": {
+                "tie_word_embeddings": True,
+                "first_k_dense_replace": 0,
+                "n_shared_experts": 2,
+                **GROUPED,
             },
         },
     },

@@ -5,10 +5,10 @@
 
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use super::{ExpertLinear, GatedMlp, Linear, on_gpu};
+use super::{ExpertLinear, GatedMlp, Linear, on_gpu, split};
 use crate::{
     mlx::ExpertRows,
-    models::spec::{Activation, GroupScore, Routing, Score},
+    models::spec::{Activation, GroupScore, Routing, Score, SharedWeight},
 };
 
 /// Rows from which on sorting pays.
@@ -39,7 +39,8 @@ pub struct Router {
 #[derive(Debug, Clone)]
 pub struct Shared {
     pub mlp: GatedMlp,
-    /// `[1, hidden]`: its sigmoid weighs the result.
+    pub weight: SharedWeight,
+    /// What makes the weight: one number a row, or the shares of both.
     pub gate: Option<Linear>,
 }
 
@@ -49,7 +50,7 @@ impl Moe {
         let (experts, weights) = self.router.forward(x)?;
         let mixed = self.mix(x, &experts, &weights)?;
         match &self.shared {
-            Some(shared) => mixed.add(shared.forward(x)?),
+            Some(shared) => shared.add_to(&mixed, x),
             None => Ok(mixed),
         }
     }
@@ -127,12 +128,18 @@ fn rows_of(experts: &Array, share: i32, sorted: bool) -> ExpertRows<'_> {
 }
 
 impl Shared {
-    fn forward(&self, x: &Array) -> Result<Array, Exception> {
+    /// What it makes of `x [T, hidden]` beside the chosen experts' `mixed`.
+    fn add_to(&self, mixed: &Array, x: &Array) -> Result<Array, Exception> {
         let y = self.mlp.forward(x)?;
-        match &self.gate {
-            Some(gate) => y.multiply(ops::sigmoid(gate.forward(x)?)?),
-            None => Ok(y),
+        let Some(gate) = &self.gate else {
+            return mixed.add(y);
+        };
+        let weights = gate.forward(x)?;
+        if self.weight == SharedWeight::Shares {
+            let [chosen, own] = split(&ops::softmax_axis(&weights, -1, true)?, 1, 1)?;
+            return mixed.multiply(chosen)?.add(y.multiply(own)?);
         }
+        mixed.add(y.multiply(ops::sigmoid(weights)?)?)
     }
 }
 
@@ -238,6 +245,7 @@ mod tests {
                     down: linear([32, 24], 7),
                     activation: Activation::Gelu,
                 },
+                weight: SharedWeight::Sigmoid,
                 gate: Some(linear([1, 32], 8)),
             }),
         };

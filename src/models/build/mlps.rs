@@ -1,12 +1,12 @@
 //! The weights of MLPs and mixtures of experts.
 
-use mlx_rs::Array;
+use mlx_rs::{Array, ops};
 
 use super::Builder;
 use crate::models::{
     ModelError,
     blocks::{ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared},
-    spec::{Activation, GateUpLayout, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec},
+    spec::{GateUpLayout, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec, SharedWeight},
     weights::ExpertNames,
 };
 
@@ -66,13 +66,7 @@ impl Builder<'_> {
 
     fn moe(&mut self, spec: &MoeSpec) -> Result<Moe, ModelError> {
         let (names, hidden, inner) = (spec.names, self.spec.hidden, spec.intermediate);
-        let correction = match spec.routing.correction {
-            true => {
-                let name = self.in_layer(names.correction);
-                Some(self.source.exact(&name, &[spec.experts])?)
-            }
-            false => None,
-        };
+        let correction = self.correction(spec)?;
         let router = Router {
             linear: self.linear(names.router, spec.experts, hidden, spec.router_bias)?,
             correction,
@@ -160,40 +154,75 @@ impl Builder<'_> {
         };
         let weight = self.source.experts(&names, [spec.experts, rows, columns])?;
         let bias = match spec.expert_bias {
-            true => {
-                let name = format!("{}.bias", names.stacked);
-                Some(self.source.tensor(&name, &[spec.experts, rows])?)
-            }
+            true => Some(self.expert_bias(&names, [spec.experts, rows])?),
             false => None,
         };
         Ok(ExpertLinear { weight, bias })
     }
 
+    /// In one tensor, or one each.
+    fn expert_bias(
+        &mut self,
+        names: &ExpertNames,
+        [experts, rows]: [usize; 2],
+    ) -> Result<Array, ModelError> {
+        let stacked = format!("{}.bias", names.stacked);
+        let each = |expert: usize| {
+            let module = names.each.replace("{}", &expert.to_string());
+            format!("{module}.bias")
+        };
+        if self.source.stored(&each(0)).is_none() {
+            return self.source.tensor(&stacked, &[experts, rows]);
+        }
+        let biases = (0..experts).map(|expert| self.source.tensor(&each(expert), &[rows]));
+        let biases: Result<Vec<Array>, ModelError> = biases.collect();
+        Ok(ops::stack(&biases?, 0)?)
+    }
+
+    /// The correction of the scores, in one dimension or a row of two.
+    fn correction(&mut self, spec: &MoeSpec) -> Result<Option<Array>, ModelError> {
+        let name = self.in_layer(spec.names.correction);
+        let stored = self.source.stored(&name);
+        if !spec.routing.correction || (spec.names.correction_is_optional && stored.is_none()) {
+            return Ok(None);
+        }
+        let flat = vec![spec.experts];
+        let row = vec![1, spec.experts];
+        let shape = stored.filter(|shape| *shape == row).unwrap_or(flat);
+        let correction = self.source.exact(&name, &shape)?;
+        Ok(Some(correction.reshape(&[spec.experts as i32])?))
+    }
+
     fn shared(&mut self, moe: &MoeSpec, spec: SharedSpec) -> Result<Shared, ModelError> {
         let gated = GatedSpec {
             intermediate: spec.intermediate,
-            bias: false,
-            activation: Activation::Silu,
+            bias: spec.bias,
+            activation: spec.activation,
             layout: GateUpLayout::Apart,
         };
-        let gate = match spec.gated {
-            true => Some(self.linear(moe.names.shared_gate, 1, self.spec.hidden, false)?),
-            false => None,
+        let (hidden, inner, name) = (self.spec.hidden, spec.intermediate, moe.names.shared_gate);
+        let gate = match spec.weight {
+            SharedWeight::None => None,
+            SharedWeight::Sigmoid => Some(self.linear(name, 1, hidden, false)?),
+            SharedWeight::Shares => Some(self.linear(name, 2, hidden, true)?),
         };
         let [first, second, down] = moe.names.shared;
         let mlp = match first == second {
             // Gate and up are one matrix.
             true => {
-                let (hidden, inner) = (self.spec.hidden, spec.intermediate);
-                let gate_up = self.linear(first, 2 * inner, hidden, false)?;
+                let gate_up = self.linear(first, 2 * inner, hidden, spec.bias)?;
                 GatedMlp {
                     gate_up: Projections::new(vec![gate_up])?,
-                    down: self.linear(down, hidden, inner, false)?,
-                    activation: Activation::Silu,
+                    down: self.linear(down, hidden, inner, spec.bias)?,
+                    activation: spec.activation,
                 }
             }
             false => self.three(moe.names.shared, &gated)?,
         };
-        Ok(Shared { mlp, gate })
+        Ok(Shared {
+            mlp,
+            weight: spec.weight,
+            gate,
+        })
     }
 }

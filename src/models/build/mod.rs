@@ -5,11 +5,11 @@
 mod mixers;
 mod mlps;
 
-use mlx_rs::Array;
+use mlx_rs::{Array, Dtype};
 
 use super::{
     Model, ModelError, ModelSpec,
-    blocks::{Linear, Norm, Precision},
+    blocks::{Linear, Matrix, Norm, Precision},
     model::{Block, Branch, Layer},
     spec::NormOffset,
     weights::Source,
@@ -46,7 +46,10 @@ pub fn build(
     let head = match spec.tied {
         true => None,
         false => {
-            let head = builder.named(names.head, spec.vocab, spec.hidden, spec.head_bias)?;
+            let mut head = builder.named(names.head, spec.vocab, spec.hidden, spec.head_bias)?;
+            if let (true, Matrix::Dense(weight)) = (spec.head_columns_normed, &mut head.weight) {
+                *weight = with_columns_normed(weight)?;
+            }
             builder.source.settle(&head.arrays())?;
             Some(head)
         }
@@ -63,6 +66,14 @@ pub fn build(
         norm,
         head,
     })
+}
+
+/// Each column divided by its length.
+fn with_columns_normed(weight: &Array) -> Result<Array, ModelError> {
+    let exact = weight.as_dtype(Dtype::Float32)?;
+    let lengths = exact.square()?.sum_axis(0, true)?.sqrt()?;
+    let lengths = lengths.add(Array::from_f32(1e-7))?;
+    Ok(exact.divide(lengths)?.as_dtype(weight.dtype())?)
 }
 
 struct Builder<'a> {

@@ -62,6 +62,7 @@ pub fn decoder_with(
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", true)?,
         head_bias: false,
+        head_columns_normed: false,
         positions: None,
         names: Names::LLAMA,
     })
@@ -293,6 +294,27 @@ pub fn mla(config: &Config, rope: RopeSpec, value_dim: usize) -> Result<MlaSpec,
         norm_eps: 1e-6,
         rope,
         scale: growth * growth / ((plain_dim + rope_dim) as f64).sqrt(),
+    })
+}
+
+/// Gives the norms of latents the epsilon of all others.
+pub fn like_other_norms(spec: &mut ModelSpec) {
+    let eps = spec.norm.eps;
+    for layer in &mut spec.layers {
+        if let Some(MixerSpec::Mla(mla)) = &mut layer.mixer {
+            mla.norm_eps = eps;
+        }
+    }
+}
+
+/// A truth value, or 0 or 1, for each layer.
+pub fn layer_flags(config: &Config, key: &str, layers: usize) -> Result<Vec<bool>, ModelError> {
+    let flag = |value: &Value| value.as_bool().or(value.as_f64().map(|n| n == 1.0));
+    let list = config.get(key).and_then(Value::as_array);
+    let flags = list.and_then(|list| list.iter().map(flag).collect::<Option<Vec<bool>>>());
+    flags.filter(|flags| flags.len() == layers).ok_or_else(|| {
+        let problem = format!("is not a list of {layers} truth values, one for each layer");
+        config.error(key, problem)
     })
 }
 

@@ -27,17 +27,28 @@ pub fn latent_mixture(config: &Config, routing: Routing) -> Result<ModelSpec, Mo
     let mut rope = common::rope(config, 10_000.0, spec.context)?;
     rope.traditional = true;
     let mla = MixerSpec::Mla(common::mla(config, rope, config.size("v_head_dim")?)?);
-    let moe = experts(config, routing)?;
+    for layer in &mut spec.layers {
+        layer.mixer = Some(mla.clone());
+    }
+    mixtures(config, &mut spec, routing)?;
+    spec.tied = false;
+    Ok(spec)
+}
+
+/// Gives layers the experts that they choose among: all but the first few, or
+/// some of those.
+pub fn mixtures(config: &Config, spec: &mut ModelSpec, routing: Routing) -> Result<(), ModelError> {
+    let Some(moe) = experts(config, routing)? else {
+        return Ok(());
+    };
     let dense = config.count_or_none("first_k_dense_replace")?.unwrap_or(0);
     let every = config.size_or_none("moe_layer_freq")?.unwrap_or(1);
     for (index, layer) in spec.layers.iter_mut().enumerate() {
-        layer.mixer = Some(mla.clone());
-        if let (Some(moe), true) = (&moe, index >= dense && index % every == 0) {
+        if index >= dense && index % every == 0 {
             layer.mlp = Some(moe.clone());
         }
     }
-    spec.tied = false;
-    Ok(spec)
+    Ok(())
 }
 
 /// The experts that a layer chooses among; `None` where there are none.
@@ -49,10 +60,7 @@ pub fn experts(config: &Config, routing: Routing) -> Result<Option<MlpSpec>, Mod
     let moe = common::moe(config, count, width, &MoeNames::COMMON)?;
     let shared = config.size_or_none("n_shared_experts")?;
     Ok(Some(MlpSpec::Moe(MoeSpec {
-        shared: shared.map(|count| SharedSpec {
-            intermediate: count * moe.intermediate,
-            gated: false,
-        }),
+        shared: shared.map(|count| SharedSpec::new(count * moe.intermediate)),
         routing,
         ..moe
     })))

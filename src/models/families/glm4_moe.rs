@@ -26,6 +26,6 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     for layer in spec.layers.iter_mut().skip(dense) {
         layer.mlp = experts.clone().or(layer.mlp.take());
     }
-    spec.tied = config.flag_or("tie_word_embeddings", false)?;
+    spec.tied = false;
     Ok(spec)
 }

@@ -69,14 +69,18 @@ fn moe(config: &Config) -> Result<Option<MoeSpec>, ModelError> {
         return Ok(None);
     }
     Ok(Some(MoeSpec {
+        shared: Some(SharedSpec::new(config.size("shared_intermediate_size")?)),
+        ..experts(config)?
+    }))
+}
+
+/// The experts that a layer chooses among, none of them shared.
+pub fn experts(config: &Config) -> Result<MoeSpec, ModelError> {
+    Ok(MoeSpec {
         routing: Routing {
             score: Score::SoftmaxOfChosen,
             ..Routing::SOFTMAX
         },
-        shared: Some(SharedSpec {
-            intermediate: config.size("shared_intermediate_size")?,
-            gated: false,
-        }),
         ..common::moe(config, "num_local_experts", "intermediate_size", &NAMES)?
-    }))
+    })
 }

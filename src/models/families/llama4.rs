@@ -97,10 +97,7 @@ fn moe(config: &Config) -> Result<MoeSpec, ModelError> {
             weigh_input: true,
             ..Routing::SOFTMAX
         },
-        shared: Some(SharedSpec {
-            intermediate: moe.intermediate,
-            gated: false,
-        }),
+        shared: Some(SharedSpec::new(moe.intermediate)),
         ..moe
     })
 }

@@ -51,6 +51,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", false)?,
         head_bias: false,
+        head_columns_normed: false,
         positions: None,
         names: NAMES,
     })

@@ -6,7 +6,7 @@ use crate::models::{
     spec::{MlpSpec, MoeNames, MoeSpec, Routing, Score},
 };
 
-const NAMES: MoeNames = MoeNames {
+pub const NAMES: MoeNames = MoeNames {
     router: "block_sparse_moe.gate",
     stacked: [
         "block_sparse_moe.switch_mlp.gate_proj",

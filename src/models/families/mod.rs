@@ -1,14 +1,19 @@
 //! The supported families: each a pure function from config.json to a
 //! [`ModelSpec`]. `docs/adding-a-family.md` shows how to add one.
 
+mod bailing_moe;
 mod cohere;
 mod cohere2;
 mod common;
+mod deepseek;
 mod deepseek_v2;
 mod deepseek_v3;
+mod dots1;
 mod ernie4_5;
+mod ernie4_5_moe;
 mod exaone;
 mod exaone4;
+mod exaone_moe;
 mod falcon_h1;
 mod gemma;
 mod gemma2;
@@ -16,11 +21,13 @@ mod gemma3;
 mod glm;
 mod glm4;
 mod glm4_moe;
+mod glm4_moe_lite;
 mod gpt2;
 mod gpt_bigcode;
 mod gpt_neox;
 mod gpt_oss;
 mod granite;
+mod granitemoe;
 mod granitemoehybrid;
 mod helium;
 mod hunyuan_v1_dense;
@@ -34,6 +41,7 @@ mod mamba2;
 mod mimo;
 mod minicpm;
 mod minicpm3;
+mod minimax;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -62,13 +70,18 @@ type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
 
 /// `model_type` of config.json and the function that understands it.
 const FAMILIES: &[(&str, Describe)] = &[
+    ("bailing_moe", bailing_moe::spec),
     ("cohere", cohere::spec),
     ("cohere2", cohere2::spec),
+    ("deepseek", deepseek::spec),
     ("deepseek_v2", deepseek_v2::spec),
     ("deepseek_v3", deepseek_v3::spec),
+    ("dots1", dots1::spec),
     ("ernie4_5", ernie4_5::spec),
+    ("ernie4_5_moe", ernie4_5_moe::spec),
     ("exaone", exaone::spec),
     ("exaone4", exaone4::spec),
+    ("exaone_moe", exaone_moe::spec),
     ("falcon_h1", falcon_h1::spec),
     ("gemma", gemma::spec),
     ("gemma2", gemma2::spec),
@@ -77,16 +90,19 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("glm", glm::spec),
     ("glm4", glm4::spec),
     ("glm4_moe", glm4_moe::spec),
+    ("glm4_moe_lite", glm4_moe_lite::spec),
     ("gpt2", gpt2::spec),
     ("gpt_bigcode", gpt_bigcode::spec),
     ("gpt_neox", gpt_neox::spec),
     ("gpt_oss", gpt_oss::spec),
     ("granite", granite::spec),
+    ("granitemoe", granitemoe::spec),
     ("granitemoehybrid", granitemoehybrid::spec),
     ("helium", helium::spec),
     ("hunyuan_v1_dense", hunyuan_v1_dense::spec),
     ("internlm2", internlm2::spec),
     ("internlm3", internlm3::spec),
+    ("joyai_llm_flash", deepseek_v3::spec),
     ("kimi_k2", deepseek_v3::spec),
     ("lfm2", lfm2::spec),
     ("lfm2_moe", lfm2_moe::spec),
@@ -96,6 +112,8 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("mimo", mimo::spec),
     ("minicpm", minicpm::spec),
     ("minicpm3", minicpm3::spec),
+    ("minimax", minimax::spec),
+    ("minimax_m2", minimax::spec),
     ("ministral3", ministral3::spec),
     ("mistral", mistral::spec),
     ("mixtral", mixtral::spec),
@@ -117,6 +135,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("qwen3_next", qwen3_next::spec),
     ("seed_oss", seed_oss::spec),
     ("smollm3", smollm3::spec),
+    ("solar_open", glm4_moe::spec),
     ("stablelm", stablelm::spec),
     ("starcoder2", starcoder2::spec),
     ("telechat3", telechat3::spec),

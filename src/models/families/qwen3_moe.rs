@@ -3,7 +3,7 @@
 use super::{common, qwen3};
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{MlpSpec, MoeNames, MoeSpec, Routing, SharedSpec},
+    spec::{MlpSpec, MoeNames, MoeSpec, Routing, SharedSpec, SharedWeight},
 };
 
 const NAMES: MoeNames = MoeNames {
@@ -33,8 +33,8 @@ pub fn mixtures(config: &Config, spec: &mut ModelSpec) -> Result<(), ModelError>
         shared: shared
             .filter(|width| *width > 0)
             .map(|intermediate| SharedSpec {
-                intermediate,
-                gated: true,
+                weight: SharedWeight::Sigmoid,
+                ..SharedSpec::new(intermediate)
             }),
         ..common::moe(config, "num_experts", "moe_intermediate_size", &NAMES)?
     };

@@ -101,11 +101,45 @@ pub enum GroupScore {
 }
 
 /// An expert that every token goes through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SharedSpec {
     pub intermediate: usize,
-    /// A sigmoid of its own weighs what it gives.
-    pub gated: bool,
+    pub bias: bool,
+    pub activation: Activation,
+    pub weight: SharedWeight,
+}
+
+/// What weighs a shared expert, `Names::shared_gate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedWeight {
+    /// Nothing: it is added as it is.
+    None,
+    /// A sigmoid of its own.
+    Sigmoid,
+    /// A softmax over two numbers, the first of which weighs the chosen ones.
+    Shares,
+}
+
+impl SharedSpec {
+    /// Added as it is.
+    pub const fn new(intermediate: usize) -> Self {
+        Self {
+            intermediate,
+            bias: false,
+            activation: Activation::Silu,
+            weight: SharedWeight::None,
+        }
+    }
+
+    fn parameters(&self, hidden: usize) -> usize {
+        let weight = match self.weight {
+            SharedWeight::None => 0,
+            SharedWeight::Sigmoid => hidden,
+            SharedWeight::Shares => 2 * (hidden + 1),
+        };
+        let bias = usize::from(self.bias) * (2 * self.intermediate + hidden);
+        3 * hidden * self.intermediate + bias + weight
+    }
 }
 
 impl Routing {
@@ -134,10 +168,9 @@ impl MlpSpec {
             }
             Self::Moe(m) => {
                 let router = m.experts * (hidden + usize::from(m.router_bias));
-                let correction = usize::from(m.routing.correction) * m.experts;
-                let shared = m.shared.map_or(0, |shared| {
-                    gated(shared.intermediate, false) + usize::from(shared.gated) * hidden
-                });
+                let corrected = m.routing.correction && !m.names.correction_is_optional;
+                let correction = usize::from(corrected) * m.experts;
+                let shared = m.shared.map_or(0, |shared| shared.parameters(hidden));
                 router + correction + shared + m.experts * gated(m.intermediate, m.expert_bias)
             }
         }

@@ -16,10 +16,10 @@ mod rope;
 
 pub use mixer::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm};
 pub use mixer::{QkvLayout, ShortConvSpec, Sight, Temperature};
-pub use mlp::SharedSpec;
 pub use mlp::{
     Activation, GateUpLayout, GatedSpec, GroupScore, MlpSpec, MoeSpec, PlainSpec, Routing, Score,
 };
+pub use mlp::{SharedSpec, SharedWeight};
 pub use names::{Joined, MoeNames, Names};
 pub use norm::{NormOffset, NormPlaces, NormSpec};
 pub use rope::{RopeScaling, RopeSpec};
@@ -45,6 +45,8 @@ pub struct ModelSpec {
     pub tied: bool,
     /// A head of its own has a bias.
     pub head_bias: bool,
+    /// Each column of a head that is not packed is divided by its length.
+    pub head_columns_normed: bool,
     /// Rows of the table of learned positions, which are added to the
     /// embeddings, if there is one.
     pub positions: Option<usize>,

@@ -25,7 +25,8 @@ pub struct Names {
     pub down: &'static str,
     /// Up and down of an MLP without a gate.
     pub plain: [&'static str; 2],
-    /// How names begin here, and how they do where makers published other ones.
+    /// A part of names as it is here, and as it is where makers published
+    /// other ones.
     pub published: &'static [(&'static str, &'static str)],
     /// Matrices whose names begin with it are stored `[columns, rows]`.
     pub transposed: Option<&'static str>,
@@ -37,6 +38,8 @@ pub struct MoeNames {
     pub router: &'static str,
     /// The routing's correction of the scores.
     pub correction: &'static str,
+    /// Converted models may have lost it.
+    pub correction_is_optional: bool,
     /// Gate, up and down of all experts, one tensor each `[experts, …]`.
     pub stacked: [&'static str; 3],
     /// The same, one tensor an expert.
@@ -95,6 +98,7 @@ impl MoeNames {
     pub const COMMON: Self = Self {
         router: "mlp.gate",
         correction: "mlp.gate.e_score_correction_bias",
+        correction_is_optional: false,
         stacked: [
             "mlp.switch_mlp.gate_proj",
             "mlp.switch_mlp.up_proj",

@@ -96,19 +96,23 @@ impl WeightFiles {
     /// The name under which the files keep `name`: as it is, without the
     /// leading `model.`, or as part of a model with vision.
     pub fn resolve(&self, name: &str) -> Option<&str> {
+        self.find(name).or_else(|| {
+            let mut others = self.published.iter();
+            others.find_map(|(own, other)| {
+                let is_part = name.contains(own);
+                is_part.then(|| self.find(&name.replacen(own, other, 1)))?
+            })
+        })
+    }
+
+    /// [`WeightFiles::resolve`] without names that makers made up.
+    fn find(&self, name: &str) -> Option<&str> {
         let short = name.strip_prefix("model.").unwrap_or(name);
         let known = |name: &str| self.tensors.get_key_value(name).map(|(name, _)| &name[..]);
         known(name)
             .or_else(|| known(short))
             .or_else(|| known(&format!("language_model.{name}")))
             .or_else(|| known(&format!("model.language_model.{short}")))
-            .or_else(|| {
-                let mut others = self.published.iter();
-                others.find_map(|(own, other)| {
-                    let rest = name.strip_prefix(own)?;
-                    known(&format!("{other}{rest}"))
-                })
-            })
     }
 
     /// Also finds what makers name or store in another way.

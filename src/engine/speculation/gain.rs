@@ -3,27 +3,21 @@
 //!
 //! Nothing here reads a clock: times come in with each step. What is not known
 //! yet is tried a little at a time, and what did not pay is tried again after
-//! ever longer pauses.
+//! ever longer pauses (`times`).
+
+mod times;
+
+use times::{Cell, Times};
 
 /// What a sequence's proposals are expected to save, at the least, so that
 /// measuring errors do not decide.
 const MARGIN: f64 = 1.05;
-/// Weight of a new time, and how far above the average one may count.
-const NEWEST: f64 = 0.2;
-const OUTLIER: f64 = 4.0;
-/// The first steps of a shape are slow on devices that compile kernels for it.
-const UNTRUSTED: u32 = 1;
-/// Steps before what does not pay is tried again: at first, and at most.
-const PAUSE: u64 = 64;
-const LONGEST_PAUSE: u64 = 4096;
 /// Steps that may be tried before any of the kind was measured.
 const BLIND: u8 = 8;
-/// What a step is worth to a sequence alone that is not computed ahead.
+/// How often nothing is found after a guess that was wrong.
+const NOTHING: f64 = 0.5;
+/// What a step is worth that is not computed ahead, before it is measured.
 const VAIN: f64 = 0.9;
-/// Steps after which the time without proposals is taken anew, so many times.
-const STALE: u64 = 256;
-const RECHECKS: u8 = 3;
-const RECHECKED: f64 = 0.5;
 /// Verifications after which an old one counts for a third.
 const MEMORY: f64 = 8.0;
 /// Verifications that the first guess counts for.
@@ -74,6 +68,11 @@ impl Acceptance {
         (1..=proposed as i32).map(|nth| p.powi(nth)).sum()
     }
 
+    /// How likely one of `proposed` tokens is wrong.
+    fn of_not_all(&self, proposed: usize) -> f64 {
+        1.0 - self.probability().powi(proposed as i32)
+    }
+
     /// Tokens of `proposed` that will be accepted where not all are.
     fn expected_of_some(&self, proposed: usize) -> f64 {
         let p = self.probability();
@@ -92,72 +91,6 @@ pub(in crate::engine) struct Batch {
     /// sit every other step out, unless all do.
     pub decoding: usize,
     pub proposing: usize,
-}
-
-/// An average time in seconds, and the number of proposals it is of.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cell {
-    seconds: f64,
-    rows: f64,
-    count: u32,
-}
-
-impl Cell {
-    fn record(&mut self, rows: usize, seconds: f64, newest: f64) {
-        self.count = self.count.saturating_add(1);
-        if self.count <= UNTRUSTED + 1 {
-            (self.seconds, self.rows) = (seconds, rows as f64);
-            return;
-        }
-        let seconds = seconds.min(self.seconds * OUTLIER);
-        self.seconds += (seconds - self.seconds) * newest;
-        self.rows += (rows as f64 - self.rows) * newest;
-    }
-
-    fn is_trusted(&self) -> bool {
-        self.count > UNTRUSTED
-    }
-}
-
-/// Steps with so many sequences: without proposals, and with so many.
-#[derive(Debug, Clone, Default)]
-struct Times {
-    plain: Cell,
-    /// When that was last measured, and how often it is to be again.
-    plain_at: u64,
-    rechecks: u8,
-    proposals: [Vec<Cell>; 2],
-    /// What did not pay, by source.
-    trials: [Trial; 2],
-}
-
-/// When to try again what does not pay.
-#[derive(Debug, Clone, Copy, Default)]
-struct Trial {
-    /// The latest; all who propose at that step take part.
-    at: Option<u64>,
-    next: u64,
-    pause: u64,
-    /// Steps that were tried before any time was known.
-    blind: u8,
-}
-
-impl Trial {
-    fn is_due(&self, steps: u64) -> bool {
-        steps >= self.next || self.at == Some(steps)
-    }
-
-    /// Proposals were made at a step, of which it was known that they pay, or
-    /// which are to show it.
-    fn made(&mut self, steps: u64, pays: bool) {
-        if pays {
-            (self.pause, self.next) = (PAUSE, steps + PAUSE);
-        } else if self.at != Some(steps) {
-            self.blind = self.blind.saturating_add(1);
-            self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
-            (self.at, self.next) = (Some(steps), steps + self.pause);
-        }
-    }
 }
 
 /// What a sequence should propose.
@@ -198,23 +131,16 @@ impl Gain {
         self.steps += 1;
         let steps = self.steps;
         let times = self.times(sequences);
-        if proposed == 0 {
-            let newest = if times.rechecks > 0 {
-                RECHECKED
-            } else {
-                NEWEST
-            };
-            times.plain.record(0, seconds, newest);
-            times.plain_at = steps;
-            times.rechecks = times.rechecks.saturating_sub(1);
-            return;
+        match proposed {
+            0 => times.record_plain(steps, seconds),
+            _ => times.record_proposals(steps, source, (proposed, bucket(proposed)), seconds),
         }
-        let cells = &mut times.proposals[source as usize];
-        let at = bucket(proposed);
-        if cells.len() <= at {
-            cells.resize(at + 1, Cell::default());
-        }
-        cells[at].record(proposed, seconds, NEWEST);
+    }
+
+    /// A step of `sequences` single rows took so long that was launched after
+    /// the step before was read.
+    pub fn record_waited(&mut self, sequences: usize, seconds: f64) {
+        self.times(sequences).record_waited(seconds);
     }
 
     /// How many tokens a sequence of `batch` should propose, at most `most`.
@@ -240,11 +166,7 @@ impl Gain {
         }
         let steps = self.steps;
         let times = self.times(batch.decoding);
-        if steps > times.plain_at + STALE {
-            // Texts grow and machines slow down, with and without proposals.
-            (times.rechecks, times.plain_at) = (RECHECKS, steps);
-        }
-        if times.rechecks > 0 || !times.plain.is_trusted() {
+        if !times.is_fresh(steps) {
             return None;
         }
         let trial = times.trials[source as usize];
@@ -255,10 +177,10 @@ impl Gain {
             _ => 1.0,
         };
         // What a step that is waited for in vain is worth.
-        let vain = if batch.proposing < batch.decoding {
-            0.5
-        } else {
-            VAIN
+        let vain = match (times.plain(), times.wait()) {
+            _ if batch.proposing < batch.decoding => 0.5,
+            (Some(plain), Some(wait)) => plain / (plain + wait),
+            _ => VAIN,
         };
         let best = (1..=most)
             .filter_map(|count| Some((self.worth(batch, source, acceptance, count)?, count)))
@@ -310,21 +232,28 @@ impl Gain {
             // They go on in the step that the proposing ones sit out.
             tokens += 2.0 * others as f64;
             seconds += self.plain(others).unwrap_or(plain);
+        } else if source == Source::Lookup {
+            // Where not all is right, often nothing is found after it, and the
+            // next step has to be waited for as well.
+            let wait = self.known(batch.decoding).and_then(Times::wait);
+            seconds += acceptance.of_not_all(count) * NOTHING * wait.unwrap_or(0.0);
         }
         Some(tokens / seconds * plain / batch.decoding.max(1) as f64)
     }
 
     /// Seconds of a step without proposals.
     fn plain(&self, sequences: usize) -> Option<f64> {
-        let times = self.by_sequences.get(bucket(sequences))?;
-        let plain = &times.plain;
-        plain.is_trusted().then_some(plain.seconds)
+        self.known(sequences)?.plain()
+    }
+
+    fn known(&self, sequences: usize) -> Option<&Times> {
+        self.by_sequences.get(bucket(sequences))
     }
 
     /// Seconds of a step with `rows` more rows: between those measured, or up
     /// to twice as many as were.
     fn with_proposals(&self, sequences: usize, source: Source, rows: f64) -> Option<f64> {
-        let times = self.by_sequences.get(bucket(sequences))?;
+        let times = self.known(sequences)?;
         let (mut before, mut slope) = ((0.0, self.plain(sequences)?), 0.0);
         for cell in times.proposals[source as usize].iter() {
             if !cell.is_trusted() {

@@ -234,15 +234,19 @@ impl<L: Loader> Engine<L> {
         };
         // Proposals, and what was taken back with others.
         let more = parts().map(|part| part.rows).sum::<usize>() - outcomes.len();
-        // A step without proposals is as fast as it gets if it was launched
-        // ahead.
-        let plain = ahead && more == 0;
-        let comparable = parts().all(|part| !part.prefill) && (plain || proposed > 0);
         let uneven = self.uneven;
         self.uneven = uneven.saturating_sub(1);
-        if uneven == 0 && comparable {
-            self.gain
-                .record(outcomes.len(), more, source, took.as_secs_f64());
+        if uneven > 0 || parts().any(|part| part.prefill) {
+            return;
+        }
+        let (gain, seconds) = (&mut self.gain, took.as_secs_f64());
+        match (proposed, more) {
+            // As fast as it gets if it was launched ahead.
+            (0, 0) if ahead => gain.record(outcomes.len(), 0, source, seconds),
+            (0, 0) => gain.record_waited(outcomes.len(), seconds),
+            // What was taken back, alone: neither.
+            (0, _) => {}
+            _ => gain.record(outcomes.len(), more, source, seconds),
         }
     }
 

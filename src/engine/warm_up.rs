@@ -22,13 +22,24 @@ const SHORT: [usize; 4] = [64, 48, 32, 16];
 const TOGETHER: [usize; 2] = [4, 16];
 
 /// A chunk of `chunk` prompt rows, then single rows, each sampled in another
-/// way; short prompts; several sequences at once.
+/// way, and with `proposals` proposals behind it and with one; short prompts;
+/// several sequences at once.
 ///
 /// # Errors
 /// What the device says of it; requests would hear the same.
-pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepError> {
+pub(super) fn warm_up(
+    decoder: &dyn Decoder,
+    chunk: usize,
+    proposals: usize,
+) -> Result<(), StepError> {
     let ways = ways_to_sample();
-    let tokens = chunk + ways.len();
+    let proposals = [proposals, proposals.min(1)];
+    let single = ways.iter().skip(1).map(|params| (params, 1, 0));
+    let proposing = proposals.map(|count| (&ways[0], 1 + count, count));
+    let proposing = proposing.into_iter().filter(|(.., count)| *count > 0);
+    let steps = [(&ways[0], chunk, 0)].into_iter().chain(single);
+    let steps: Vec<_> = steps.chain(proposing).collect();
+    let tokens = steps.iter().map(|(_, rows, _)| rows).sum();
     let mut kv = KvCache::new(CacheOptions {
         fingerprint: "warm-up".to_owned(),
         layers: decoder.kv_layers(),
@@ -42,13 +53,12 @@ pub(super) fn warm_up(decoder: &dyn Decoder, chunk: usize) -> Result<(), StepErr
     };
     let first = runner.admit(chunk, tokens)?;
     let mut position = 0;
-    for params in &ways {
-        let rows = if position == 0 { chunk } else { 1 };
+    for (params, rows, proposed) in steps {
         let rows = SequenceRows {
             sequence: first,
             rows,
             position,
-            proposed: 0,
+            proposed,
         };
         runner.run(vec![rows], params)?;
         position += rows.rows as i32;
@@ -86,7 +96,7 @@ impl Runner<'_> {
         Ok(sequence)
     }
 
-    /// A step, sampled and waited for.
+    /// A step, sampled after its last row and all proposals, and waited for.
     fn run(
         &mut self,
         sequences: Vec<SequenceRows>,
@@ -99,12 +109,21 @@ impl Runner<'_> {
             logprobs: None,
             draft: None,
         };
-        let sampled: Vec<RowSampling> = sequences.iter().map(|_| row()).collect();
-        let rows = sequences.iter().map(|part| part.rows).sum();
+        let mut end = 0;
+        let wanted = sequences.iter().flat_map(|part| {
+            end += part.rows as u32;
+            end - 1 - part.proposed as u32..end
+        });
+        let wanted: Vec<u32> = wanted.collect();
+        let sampled: Vec<RowSampling> = wanted.iter().map(|_| row()).collect();
+        let rows = end as usize;
         let step = Step {
             input: Input::Tokens(Array::from_slice(&vec![0u32; rows], &[rows as i32])),
+            logits: match wanted.len() == sequences.len() {
+                true => Rows::Last,
+                false => Rows::Only(wanted),
+            },
             sequences,
-            logits: Rows::Last,
         };
         guarded(|| {
             let logits = self.decoder.forward(&step, self.kv)?;
@@ -141,11 +160,25 @@ mod tests {
     #[test]
     fn every_row_runs_once() {
         let fake = Fake::default();
-        warm_up(&fake, 40).unwrap();
+        warm_up(&fake, 40, 0).unwrap();
         // The chunk and four more; short prompts; several sequences.
         let rows = 44 + (32 + 16) + (4 + 16);
         assert_eq!(fake.rows.load(Ordering::SeqCst), rows);
         assert_eq!(fake.widest.load(Ordering::SeqCst), 16);
+    }
+
+    #[test]
+    fn so_do_proposals_also_where_a_state_is_carried_on() {
+        for remembers in [false, true] {
+            let fake = Fake {
+                remembers,
+                ..Fake::default()
+            };
+            warm_up(&fake, 10, 8).unwrap();
+            // A row and eight proposals, a row and one.
+            let rows = 14 + 9 + 2 + (4 + 16);
+            assert_eq!(fake.rows.load(Ordering::SeqCst), rows);
+        }
     }
 
     #[test]
@@ -154,7 +187,7 @@ mod tests {
             panic_rows: Some(40),
             ..Fake::default()
         };
-        let error = warm_up(&fake, 40).unwrap_err();
+        let error = warm_up(&fake, 40, 0).unwrap_err();
         assert!(error.to_string().contains("40 rows"), "{error}");
     }
 }

@@ -122,9 +122,16 @@ impl<L: Loader> Engine<L> {
         let model = resident.model.clone();
         self.drop_model();
         if mlx::backend() != mlx::Backend::Cpu {
-            let chunk = self.chunk.min(model.context_length);
-            if let Err(error) = warm_up(&*resident.decoder, chunk) {
-                tracing::warn!(model = %model.id, %error, "the model's first run failed");
+            let proposals = match self.options.deterministic {
+                false if self.options.speculation != Speculation::Off => self.options.draft_tokens,
+                _ => 0,
+            };
+            let drafts = draft.iter().map(|draft| (draft, 0));
+            for (resident, proposals) in drafts.chain([(&resident, proposals)]) {
+                let chunk = self.chunk.min(resident.model.context_length);
+                if let Err(error) = warm_up(&*resident.decoder, chunk, proposals) {
+                    tracing::warn!(model = %resident.model.id, %error, "the model's first run failed");
+                }
             }
         }
         self.install(resident, draft);

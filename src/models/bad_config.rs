@@ -256,7 +256,11 @@ fn quantisation_settings_are_read_strictly() {
         ),
         (
             json!({"bits": 4, "group_size": 32, "mode": "nvfp4"}),
-            "mode` is \"nvfp4\": expected \"affine\" or \"mxfp4\"",
+            "group_size` is 32: nvfp4 has 4 bits in groups of 16",
+        ),
+        (
+            json!({"bits": 4, "group_size": 32, "mode": "int4"}),
+            "mode` is \"int4\": expected \"affine\", \"mxfp4\", \"mxfp8\" or \"nvfp4\"",
         ),
         (
             json!({"bits": 4, "group_size": 32, "lm_head": {"bits": 4}}),
@@ -268,14 +272,30 @@ fn quantisation_settings_are_read_strictly() {
             format!("FOLDER/config.json: `quantization.{problem}.")
         );
     }
-    assert_eq!(
-        with_config(
-            "quantization_config",
-            json!({"quant_method": "gptq", "bits": 4})
+    for (settings, problem) in [
+        (
+            json!({"quant_method": "hqq", "bits": 4}),
+            "quant_method` is \"hqq\": expected \"awq\", \"fp8\", \"gptq\" or \"mxfp4\". \
+             Look for an MLX version of the model",
         ),
-        "FOLDER/config.json: `quantization_config.quant_method` is \"gptq\": only mxfp4 and MLX's \
-         affine quantisation are supported. Look for an MLX version of the model."
-    );
+        (
+            json!({"quant_method": "gptq", "bits": 3, "group_size": 128}),
+            "bits` is 3: AWQ has 4 bits, and of GPTQ 4 and 8 are supported",
+        ),
+        (
+            json!({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"}),
+            "version` is \"gemv\": expected \"gemm\"",
+        ),
+        (
+            json!({"quant_method": "fp8", "weight_block_size": [128]}),
+            "weight_block_size` is not two sizes",
+        ),
+    ] {
+        assert_eq!(
+            with_config("quantization_config", settings),
+            format!("FOLDER/config.json: `quantization_config.{problem}.")
+        );
+    }
 }
 
 #[test]

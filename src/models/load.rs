@@ -89,7 +89,12 @@ pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
     let own = name.strip_prefix("model.").unwrap_or(name);
     let count = spec.layers.len();
     let is_extra = |layer: usize| name.starts_with(&spec.names.in_layer(layer, ""));
-    const BUFFERS: [&str; 5] = [
+    const BUFFERS: [&str; 9] = [
+        // Of activations and of keys and values, where those are quantised too.
+        ".input_scale",
+        ".activation_scale",
+        ".k_scale",
+        ".v_scale",
         "rotary_emb.inv_freq",
         ".attention.bias",
         ".attention.masked_bias",

@@ -13,7 +13,7 @@ use super::{
     blocks::{Matrix, Precision},
     build::build,
     families,
-    weights::{Affine, ExpertNames, Packing, Quantisation, Source},
+    weights::{Affine, ExpertNames, Packing, Quantisation, SmallFloat, Source},
 };
 
 /// Random rows of a matrix before they repeat; prime, so that no head or group
@@ -43,7 +43,10 @@ pub fn random(
         None => match Quantisation::read(&config)?.general {
             Some(Packing::Affine(affine)) => Some(affine),
             // As many bytes, nearly.
-            Some(Packing::Mxfp4) => Some(Affine { bits: 4, group: 32 }),
+            Some(Packing::Mxfp4 | Packing::Small(SmallFloat::Nvfp4)) => {
+                Some(Affine { bits: 4, group: 32 })
+            }
+            Some(Packing::Small(SmallFloat::Mxfp8)) => Some(Affine { bits: 8, group: 32 }),
             None => None,
         },
     };

@@ -57,8 +57,11 @@ impl Case {
     pub fn quantisation(&self, module: &str) -> Option<Packing> {
         let settings = self.config.get("quantization")?;
         let own = settings.get(module).unwrap_or(settings);
-        if own.get("mode") == Some(&"mxfp4".into()) {
-            return Some(Packing::Mxfp4);
+        match own.get("mode").and_then(Value::as_str) {
+            Some("mxfp4") => return Some(Packing::Mxfp4),
+            Some("mxfp8") => return Some(Packing::Mxfp8),
+            Some("nvfp4") => return Some(Packing::Nvfp4),
+            _ => {}
         }
         let size = |key: &str| own.get(key)?.as_u64().map(|n| n as usize);
         Some(Packing::Affine(size("bits")?, size("group_size")?))
@@ -71,6 +74,8 @@ pub enum Packing {
     /// Bits and group size.
     Affine(usize, usize),
     Mxfp4,
+    Mxfp8,
+    Nvfp4,
 }
 
 pub fn read(family: &str) -> Vec<Case> {

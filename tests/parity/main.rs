@@ -5,6 +5,7 @@
 //! tokens.
 
 mod cases;
+mod formats;
 mod kv;
 mod makers;
 mod published;

@@ -162,18 +162,34 @@ impl Writer<'_> {
         let (bits, group) = match packing {
             Packing::Affine(bits, group) => (bits, group),
             Packing::Mxfp4 => (4, 32),
+            Packing::Mxfp8 => (8, 32),
+            Packing::Nvfp4 => (4, 16),
         };
         let packed = of(columns * bits / 32);
         let numbers = words(&name, packed.iter().product());
-        let bytes = numbers.flat_map(u32::to_le_bytes).collect();
+        // All codes of eight-bit floats but NaN.
+        let mask = if packing == Packing::Mxfp8 {
+            0xbfbf_bfbf
+        } else {
+            u32::MAX
+        };
+        let bytes = numbers
+            .flat_map(|word| (word & mask).to_le_bytes())
+            .collect();
         self.bytes(name, Dtype::U32, packed, bytes);
         let groups = of(columns / group);
         let count = groups.iter().product();
         let name = format!("{module}.scales");
-        if packing == Packing::Mxfp4 {
-            let least = 126 + bound(*columns).log2() as i32;
-            let exponents = words(&name, count).map(|word| (least - (word % 2) as i32) as u8);
-            return self.bytes(name.clone(), Dtype::U8, groups, exponents.collect());
+        let power = bound(*columns).log2() as i32;
+        let code: Option<Box<dyn Fn(u32) -> i32>> = match packing {
+            Packing::Mxfp4 => Some(Box::new(|word| 126 + power - (word % 2) as i32)),
+            Packing::Mxfp8 => Some(Box::new(|word| 118 + power + (word % 2) as i32)),
+            Packing::Nvfp4 => Some(Box::new(|word| 8 * (4 + power) + (word % 16) as i32)),
+            Packing::Affine(..) => None,
+        };
+        if let Some(code) = code {
+            let codes = words(&name, count).map(|word| code(word) as u8).collect();
+            return self.bytes(name.clone(), Dtype::U8, groups, codes);
         }
         let step = bound(*columns) * 2f32.powi(1 - bits as i32);
         let numbers = uniform(&name, count).map(|x| step * (1.0 + x * 0.125));
@@ -228,7 +244,7 @@ pub fn write(folder: &Path, case: &Case, layout: Layout) {
     }
 }
 
-fn write_file(path: &Path, tensors: &BTreeMap<String, Tensor>) {
+pub fn write_file(path: &Path, tensors: &BTreeMap<String, Tensor>) {
     let views = tensors.iter().map(|(name, t)| {
         (
             name,

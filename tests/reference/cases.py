@@ -105,6 +105,9 @@ def cases(family):
             quantization = {"bits": bits, "group_size": group}
             dtype = {32: "f32", 64: "bf16", 128: "f16"}[group]
             yield f"{bits}-bit g{group}", base | {"quantization": quantization}, dtype
+    for mode, bits, group in (("mxfp4", 4, 32), ("mxfp8", 8, 32), ("nvfp4", 4, 16)):
+        quantization = {"bits": bits, "group_size": group, "mode": mode}
+        yield mode, base | {"quantization": quantization}, "bf16"
     yield "mixed", base | {"quantization": MIXED}, "bf16"
     tied = base | {"tie_word_embeddings": True}
     yield "tied 4-bit g64", tied | {"quantization": {"bits": 4, "group_size": 64}}, "bf16"

@@ -69,12 +69,22 @@ def tensor(name, shape, columns, bits):
     count = int(np.prod(shape))
     if name.endswith(".biases"):
         data = -bound(columns) * (1 + uniform(name, count) * np.float32(0.125))
+    elif name.endswith(".scales") and bits == "nvfp4":
+        # E4M3 floats of the two binades below the bound.
+        least = 8 * (7 - 3 + int(np.log2(bound(columns))))
+        data = (least + words(name, count) % 16).astype(np.uint8)
+    elif name.endswith(".scales") and bits == "mxfp8":
+        least = 127 - 9 + int(np.log2(bound(columns)))
+        data = (least + words(name, count) % 2).astype(np.uint8)
     elif name.endswith(".scales") and bits == "mxfp4":
         least = 126 + int(np.log2(bound(columns)))
         data = (least - words(name, count) % 2).astype(np.uint8)
     elif name.endswith(".scales"):
         step = bound(columns) * np.float32(2.0 ** (1 - bits))
         data = step * (1 + uniform(name, count) * np.float32(0.125))
+    elif bits == "mxfp8":
+        # All codes but NaN.
+        data = words(name, count) & np.uint32(0xBFBFBFBF)
     elif bits:
         data = words(name, count)
     elif name.endswith("bias"):
@@ -96,7 +106,8 @@ def quantisation_of(config, module):
     own = settings.get(module, settings)
     if not own:
         return None
-    return ("mxfp4" if own.get("mode") == "mxfp4" else own["bits"], own["group_size"])
+    floats = own.get("mode", "affine") != "affine"
+    return (own["mode"] if floats else own["bits"], own["group_size"])
 
 
 def table_of(config):
@@ -132,11 +143,11 @@ def weights(config, dtype, table):
             parts[f"{module}.weight"] = (shape, columns, 0)
             continue
         bits, group = quantisation
-        width = 4 if bits == "mxfp4" else bits
+        width = {"mxfp4": 4, "mxfp8": 8, "nvfp4": 4}.get(bits, bits)
         groups = (*lead, columns // group)
         parts[f"{module}.weight"] = ((*lead, columns * width // 32), columns, bits)
         parts[f"{module}.scales"] = (groups, columns, bits)
-        if bits != "mxfp4":
+        if isinstance(bits, int):
             parts[f"{module}.biases"] = (groups, columns, bits)
     result = {}
     for name, (shape, columns, bits) in parts.items():

@@ -6,11 +6,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use mlx_rs::{Array, Dtype, transforms::eval};
+use mlx_rs::{Array, Dtype, error::Exception, transforms::eval};
 use safetensors::Dtype as FileDtype;
 
 use super::{
-    Affine, ExpertNames, Finite, Packing, Quantisation, Source, TensorInfo, WeightFiles, from_mxfp4,
+    Affine, ExpertNames, Finite, Packing, Quantisation, Source, TensorInfo, WeightFiles,
+    floats::{SmallFloat, from_fp8, from_small_floats},
+    from_mxfp4,
+    grouped::{Packer, Stored},
 };
 use crate::models::{
     ModelError,
@@ -108,11 +111,19 @@ impl<'a> FileSource<'a> {
 
     /// The weight `[.., rows, columns]` of `module`.
     fn weight(&mut self, module: &str, shape: &[usize]) -> Result<Matrix, ModelError> {
+        if let (Some(packer), [rows, columns]) = (self.quantisation.packer, shape)
+            && self.files.resolve(&format!("{module}.qweight")).is_some()
+        {
+            return self.grouped(packer, module, [*rows, *columns]);
+        }
         if self.files.resolve(&format!("{module}.scales")).is_some() {
             return self.quantised(module, shape);
         }
         let name = format!("{module}.weight");
         let (stored, info) = self.info(&name)?;
+        if let (FileDtype::F8_E4M3, [rows, columns]) = (info.dtype, shape) {
+            return self.fp8(module, [*rows, *columns]);
+        }
         let agreed = self.quantisation.agree(module, None);
         agreed.map_err(|problem| self.contradiction(info, module, problem))?;
         let weight = match (self.files.is_transposed(&stored), shape) {
@@ -123,6 +134,117 @@ impl<'a> FileSource<'a> {
             _ => self.take(&name, shape, Kind::Float)?,
         };
         Ok(Matrix::Dense(self.precision.matrix(&weight)?))
+    }
+
+    /// FP8 weights with a scale for each block, each row or all of them.
+    fn fp8(&mut self, module: &str, shape: [usize; 2]) -> Result<Matrix, ModelError> {
+        let names = ["weight_scale_inv", "weight_scale"];
+        let mut names = names.iter().map(|part| format!("{module}.{part}"));
+        let name = names.find(|name| self.files.resolve(name).is_some());
+        let name = name.unwrap_or_else(|| format!("{module}.weight_scale_inv"));
+        let (_, info) = self.info(&name)?;
+        let [rows, columns] = shape;
+        let block = match (self.quantisation.fp8_block, &info.shape[..]) {
+            (_, [] | [1]) => shape,
+            (_, [own] | [own, 1]) if *own == rows => [1, columns],
+            ([b, c], [_, _]) if b > 0 && c > 0 => [b, c],
+            (_, [own, across]) if *own > 0 && *across > 0 => {
+                [rows.div_ceil(*own), columns.div_ceil(*across)]
+            }
+            (block, _) => block.map(|size| size.max(1)),
+        };
+        let scales_shape = match &info.shape[..] {
+            shape @ ([] | [_] | [_, 1]) => shape.to_vec(),
+            _ => vec![rows.div_ceil(block[0]), columns.div_ceil(block[1])],
+        };
+        let codes = self.take(&format!("{module}.weight"), &shape, Kind::Fp8)?;
+        let scales = self.take(&name, &scales_shape, Kind::Float)?;
+        let weight = from_fp8(&codes, &scales, block)?;
+        Ok(Matrix::Dense(self.precision.matrix(&weight)?))
+    }
+
+    /// Weights that AWQ or GPTQ packed.
+    fn grouped(
+        &mut self,
+        packer: Packer,
+        module: &str,
+        [rows, columns]: [usize; 2],
+    ) -> Result<Matrix, ModelError> {
+        let (_, info) = self.info(&format!("{module}.qweight"))?;
+        let affine = match self.quantisation.general {
+            Some(Packing::Affine(affine)) => affine,
+            _ => Affine {
+                bits: 4,
+                group: 128,
+            },
+        };
+        let each = 32 / affine.bits;
+        if !columns.is_multiple_of(affine.group) || !rows.is_multiple_of(each) {
+            let problem = format!("{affine} does not divide its {rows} x {columns} weights");
+            return Err(self.contradiction(info, module, problem));
+        }
+        let [words, zeros, scales] = Stored::shapes(packer, affine, rows, columns);
+        let name = |part: &str| format!("{module}.{part}");
+        self.check_order(&name("g_idx"), columns, affine)?;
+        let unsigned = |array: Array| -> Result<Array, ModelError> {
+            Ok(array.view_dtype(Dtype::Uint32)?.contiguous()?)
+        };
+        let words = unsigned(self.take(&name("qweight"), &words, Kind::Words)?)?;
+        let zeros = match self.files.resolve(&name("qzeros")) {
+            Some(_) => Some(unsigned(self.take(
+                &name("qzeros"),
+                &zeros,
+                Kind::Words,
+            )?)?),
+            None => None,
+        };
+        let scales = self.take(&name("scales"), &scales, Kind::Float)?;
+        let scales = scales.as_dtype(Dtype::Float32)?.contiguous()?;
+        eval([&words, &scales].into_iter().chain(&zeros))?;
+        let read = |error| Exception::custom(format!("MLX gave no numbers: {error}"));
+        let zeros = zeros.as_ref().map(|it| it.try_as_slice::<u32>());
+        let stored = Stored {
+            packer,
+            affine,
+            rows,
+            columns,
+            words: words.try_as_slice::<u32>().map_err(read)?,
+            zeros: zeros.transpose().map_err(read)?,
+            scales: scales.try_as_slice::<f32>().map_err(read)?,
+        };
+        let repacked = stored.repack();
+        let shape = |width: usize| [rows as i32, width as i32];
+        let groups = shape(columns / affine.group);
+        let vector = |numbers: &[f32]| self.precision.vector(&Array::from_slice(numbers, &groups));
+        Ok(Matrix::Quantised {
+            packed: Array::from_slice(&repacked.words, &shape(affine.words(columns))),
+            scales: vector(&repacked.scales)?,
+            biases: vector(&repacked.biases)?,
+            affine,
+        })
+    }
+
+    /// Checks that GPTQ has left columns where they were.
+    fn check_order(
+        &mut self,
+        name: &str,
+        columns: usize,
+        affine: Affine,
+    ) -> Result<(), ModelError> {
+        if self.files.resolve(name).is_none() {
+            return Ok(());
+        }
+        let (_, info) = self.info(name)?;
+        let order = self.take(name, &[columns], Kind::Words)?.contiguous()?;
+        eval([&order])?;
+        let read = |error| Exception::custom(format!("MLX gave no numbers: {error}"));
+        let order = order.try_as_slice::<i32>().map_err(read)?;
+        let mut places = order.iter().enumerate();
+        if places.all(|(column, group)| *group == (column / affine.group) as i32) {
+            return Ok(());
+        }
+        let problem = "its columns were put into another order (desc_act), which is not supported";
+        Err(self.contradiction(info, name, problem.to_owned()))
     }
 
     fn contradiction(&self, info: &TensorInfo, module: &str, problem: String) -> ModelError {
@@ -149,7 +271,7 @@ impl<'a> FileSource<'a> {
         let (words, groups) = (weight.shape[axes], scales.shape[axes]);
         let is_float = scales.dtype == FileDtype::U8;
         let packing = match is_float {
-            true => Ok(Packing::Mxfp4),
+            true => small_packing(columns, words, groups),
             false => Affine::from_shapes(columns, words, groups).map(Packing::Affine),
         };
         let agreed = packing.and_then(|packing| {
@@ -164,6 +286,12 @@ impl<'a> FileSource<'a> {
                 let packed = self.take(&name("weight"), &of(columns / 8), Kind::Packed)?;
                 let scales = self.take(&name("scales"), &of(columns / 32), Kind::Bytes)?;
                 from_mxfp4(&packed, &scales, self.precision)
+            }
+            Packing::Small(kind) => {
+                let packed = self.take(&name("weight"), &of(words), Kind::Packed)?;
+                let scales = self.take(&name("scales"), &of(groups), Kind::Bytes)?;
+                let weight = from_small_floats(kind, &packed, &scales)?;
+                Ok(Matrix::Dense(self.precision.matrix(&weight)?))
             }
             Packing::Affine(affine) => {
                 let packed = self.take(&name("weight"), &of(words), Kind::Packed)?;
@@ -296,12 +424,31 @@ impl Source for FileSource<'_> {
     }
 }
 
+/// Which floats have `words` words and `groups` scales a row of `columns`.
+fn small_packing(columns: usize, words: usize, groups: usize) -> Result<Packing, String> {
+    let of = |bits: usize, group: usize| {
+        words * 32 == columns * bits && groups * group == columns && columns > 0
+    };
+    let kinds = [SmallFloat::Mxfp8, SmallFloat::Nvfp4];
+    let small = kinds.into_iter().find(|kind| of(kind.bits(), kind.group()));
+    match small {
+        Some(kind) => Ok(Packing::Small(kind)),
+        None if of(4, 32) => Ok(Packing::Mxfp4),
+        None => Err(format!(
+            "{words} words and {groups} scales of a byte a row of {columns} columns are no floats that are known"
+        )),
+    }
+}
+
 /// Types a tensor may have.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Float,
     Packed,
     Bytes,
+    Fp8,
+    /// Packed, with or without a sign.
+    Words,
 }
 
 impl Kind {
@@ -310,6 +457,8 @@ impl Kind {
             Self::Float => matches!(dtype, FileDtype::F32 | FileDtype::F16 | FileDtype::BF16),
             Self::Packed => dtype == FileDtype::U32,
             Self::Bytes => dtype == FileDtype::U8,
+            Self::Fp8 => dtype == FileDtype::F8_E4M3,
+            Self::Words => matches!(dtype, FileDtype::I32 | FileDtype::U32),
         }
     }
 
@@ -318,6 +467,8 @@ impl Kind {
             Self::Float => "F32, F16 or BF16",
             Self::Packed => "U32 (packed weights)",
             Self::Bytes => "U8",
+            Self::Fp8 => "F8_E4M3",
+            Self::Words => "I32 (packed weights)",
         }
     }
 }

@@ -6,12 +6,16 @@
 
 mod files;
 mod finite;
+mod floats;
+mod grouped;
 mod loader;
 mod mxfp4;
 mod quantisation;
 
 pub use files::{TensorInfo, WeightFiles};
 pub use finite::Finite;
+pub use floats::SmallFloat;
+pub use grouped::Packer;
 pub use loader::FileSource;
 pub use mxfp4::from_mxfp4;
 pub use quantisation::{Affine, BITS, GROUPS, Packing, Quantisation};

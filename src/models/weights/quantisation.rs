@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 
+use super::{Packer, SmallFloat};
 use crate::models::{Config, ModelError};
 
 /// Bits that a weight can have.
@@ -76,6 +77,8 @@ pub enum Packing {
     Affine(Affine),
     /// OCP's MXFP4: four-bit floats, 32 of which share a power of two.
     Mxfp4,
+    /// Other floats with scales.
+    Small(SmallFloat),
 }
 
 impl fmt::Display for Packing {
@@ -83,6 +86,8 @@ impl fmt::Display for Packing {
         match self {
             Self::Affine(affine) => affine.fmt(f),
             Self::Mxfp4 => f.write_str("mxfp4"),
+            Self::Small(SmallFloat::Mxfp8) => f.write_str("mxfp8"),
+            Self::Small(SmallFloat::Nvfp4) => f.write_str("nvfp4"),
         }
     }
 }
@@ -92,6 +97,10 @@ impl fmt::Display for Packing {
 pub struct Quantisation {
     /// `None`: config.json does not speak of quantisation.
     pub general: Option<Packing>,
+    /// Who packed the weights, if it was not MLX.
+    pub packer: Option<Packer>,
+    /// Rows and columns of a block of FP8 weights.
+    pub fp8_block: [usize; 2],
     /// By module; `None` keeps the module dense.
     modules: BTreeMap<String, Option<Packing>>,
 }
@@ -112,13 +121,7 @@ impl Quantisation {
             return Ok(Self::default());
         };
         if let Some(method) = settings.text_or_none("quant_method")? {
-            if method == "mxfp4" {
-                return Ok(Self::uniform(Some(Packing::Mxfp4)));
-            }
-            let problem = format!(
-                "is \"{method}\": only mxfp4 and MLX's affine quantisation are supported. Look for an MLX version of the model"
-            );
-            return Err(settings.error("quant_method", problem));
+            return by_method(method, &settings);
         }
         let mut modules = BTreeMap::new();
         for (module, value) in settings.keys() {
@@ -137,6 +140,7 @@ impl Quantisation {
         Ok(Self {
             general: Some(packing(&settings)?),
             modules,
+            ..Self::default()
         })
     }
 
@@ -144,7 +148,7 @@ impl Quantisation {
     pub fn uniform(general: Option<Packing>) -> Self {
         Self {
             general,
-            modules: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -185,21 +189,84 @@ impl Quantisation {
     }
 }
 
+/// What other programs than MLX's write.
+fn by_method(method: &str, settings: &Config) -> Result<Quantisation, ModelError> {
+    let packed = |packer| {
+        let (bits, group) = (settings.size("bits")?, settings.size("group_size")?);
+        if ![4, 8].contains(&bits) || packer == Packer::Awq && bits != 4 {
+            let problem = format!("is {bits}: AWQ has 4 bits, and of GPTQ 4 and 8 are supported");
+            return Err(settings.error("bits", problem));
+        }
+        Ok(Quantisation {
+            general: Some(affine(settings, bits, group)?),
+            packer: Some(packer),
+            ..Quantisation::default()
+        })
+    };
+    match method {
+        "mxfp4" => Ok(Quantisation::uniform(Some(Packing::Mxfp4))),
+        "fp8" => {
+            let key = "weight_block_size";
+            let block = match settings.get(key) {
+                None => vec![],
+                Some(_) => settings.numbers(key)?,
+            };
+            let fp8_block = match block[..] {
+                [] => [0, 0],
+                [rows, columns] if rows >= 1.0 && columns >= 1.0 => {
+                    [rows as usize, columns as usize]
+                }
+                _ => return Err(settings.error(key, "is not two sizes")),
+            };
+            Ok(Quantisation {
+                fp8_block,
+                ..Quantisation::default()
+            })
+        }
+        "awq" => match settings.text_or_none("version")?.unwrap_or("gemm") {
+            version if version.eq_ignore_ascii_case("gemm") => packed(Packer::Awq),
+            other => Err(settings.error("version", format!("is \"{other}\": expected \"gemm\""))),
+        },
+        "gptq" => {
+            let format = settings
+                .text_or_none("checkpoint_format")?
+                .unwrap_or("gptq");
+            let zero_offset = u32::from(format != "gptq_v2");
+            packed(Packer::Gptq { zero_offset })
+        }
+        _ => {
+            let problem = format!(
+                "is \"{method}\": expected \"awq\", \"fp8\", \"gptq\" or \"mxfp4\". Look for an MLX version of the model"
+            );
+            Err(settings.error("quant_method", problem))
+        }
+    }
+}
+
 fn packing(settings: &Config) -> Result<Packing, ModelError> {
     let mode = settings.text_or_none("mode")?.unwrap_or("affine");
-    if !["affine", "mxfp4"].contains(&mode) {
-        let problem = format!("is \"{mode}\": expected \"affine\" or \"mxfp4\"");
-        return Err(settings.error("mode", problem));
-    }
     let (bits, group) = (settings.size("bits")?, settings.size("group_size")?);
-    if mode == "mxfp4" {
-        let problem = |value: usize| format!("is {value}: mxfp4 has 4 bits in groups of 32");
-        return match (bits, group) {
-            (4, 32) => Ok(Packing::Mxfp4),
-            (4, _) => Err(settings.error("group_size", problem(group))),
-            _ => Err(settings.error("bits", problem(bits))),
-        };
+    let (packing, own_bits, own_group) = match mode {
+        "affine" => return affine(settings, bits, group),
+        "mxfp4" => (Packing::Mxfp4, 4, 32),
+        "mxfp8" => (Packing::Small(SmallFloat::Mxfp8), 8, 32),
+        "nvfp4" => (Packing::Small(SmallFloat::Nvfp4), 4, 16),
+        _ => {
+            let problem =
+                format!("is \"{mode}\": expected \"affine\", \"mxfp4\", \"mxfp8\" or \"nvfp4\"");
+            return Err(settings.error("mode", problem));
+        }
+    };
+    let problem =
+        |value: usize| format!("is {value}: {mode} has {own_bits} bits in groups of {own_group}");
+    match (bits == own_bits, group == own_group) {
+        (true, true) => Ok(packing),
+        (true, false) => Err(settings.error("group_size", problem(group))),
+        (false, _) => Err(settings.error("bits", problem(bits))),
     }
+}
+
+fn affine(settings: &Config, bits: usize, group: usize) -> Result<Packing, ModelError> {
     Affine::new(bits, group)
         .map(Packing::Affine)
         .map_err(|problem| {

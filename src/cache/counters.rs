@@ -1,6 +1,6 @@
 //! What the cache tells of itself: plain numbers.
 
-use super::pages::WalkEnd;
+use super::{lower::Below, pages::WalkEnd};
 
 /// What the cache holds now, and what it has done since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,10 +20,13 @@ pub struct CacheCounters {
 /// What prompts found, by tier and reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct PrefixCounters {
-    /// Prompts of which something was found in memory, and on the disk.
+    /// Prompts of which something was found in the device's memory, in the
+    /// host's, and on the disk.
     pub memory_hits: u64,
+    pub ram_hits: u64,
     pub disk_hits: u64,
     pub memory_tokens: u64,
+    pub ram_tokens: u64,
     pub disk_tokens: u64,
     /// Prompts of which nothing was found.
     pub misses: u64,
@@ -35,15 +38,18 @@ pub struct PrefixCounters {
 }
 
 impl PrefixCounters {
-    /// Counts a prompt of which `found` tokens were found, `on_disk` of them
-    /// there.
-    pub(super) fn count(&mut self, found: usize, on_disk: usize, end: WalkEnd) {
-        let in_memory = found.saturating_sub(on_disk);
+    /// Counts a prompt of which `found` tokens were found, those `below`
+    /// memory there.
+    pub(super) fn count(&mut self, found: usize, below: Below, end: WalkEnd) {
+        let Below { ram, disk } = below;
+        let in_memory = found.saturating_sub(ram + disk);
         self.memory_hits += u64::from(in_memory > 0);
-        self.disk_hits += u64::from(on_disk > 0);
+        self.ram_hits += u64::from(ram > 0);
+        self.disk_hits += u64::from(disk > 0);
         self.misses += u64::from(found == 0);
         self.memory_tokens += in_memory as u64;
-        self.disk_tokens += on_disk as u64;
+        self.ram_tokens += ram as u64;
+        self.disk_tokens += disk as u64;
         match end {
             WalkEnd::Complete => {}
             WalkEnd::NoPage => self.ended_no_page += 1,
@@ -56,8 +62,10 @@ impl PrefixCounters {
     pub fn plus(self, other: Self) -> Self {
         Self {
             memory_hits: self.memory_hits + other.memory_hits,
+            ram_hits: self.ram_hits + other.ram_hits,
             disk_hits: self.disk_hits + other.disk_hits,
             memory_tokens: self.memory_tokens + other.memory_tokens,
+            ram_tokens: self.ram_tokens + other.ram_tokens,
             disk_tokens: self.disk_tokens + other.disk_tokens,
             misses: self.misses + other.misses,
             ended_no_page: self.ended_no_page + other.ended_no_page,

@@ -21,11 +21,11 @@ use mlx_rs::{Array, error::Exception};
 use super::{
     Buffers, CacheCounters, KvLayer, KvMode, KvStore, PageHash, Past, Refusal, Scheme, Taken,
     counters::PrefixCounters,
-    disk::ModelDisk,
     holder::{Holder, Rest, Running},
     page::{PAGE_TOKENS, pages},
     pages::PageStore,
     tail::{RowForm, Tail},
+    tiers::Tiers,
 };
 
 /// Why a sequence cannot be taken in.
@@ -82,7 +82,7 @@ pub struct KvCache {
     /// Latest last.
     pub(super) hot: VecDeque<Holder>,
     pub(super) pages: PageStore,
-    pub(super) disk: Option<Rc<ModelDisk>>,
+    pub(super) tiers: Tiers,
     fingerprint: String,
     layers: Vec<KvLayer>,
     state_bytes: u64,
@@ -105,7 +105,7 @@ impl KvCache {
             running: HashMap::new(),
             hot: VecDeque::new(),
             pages: PageStore::default(),
-            disk: None,
+            tiers: Tiers::default(),
             fingerprint: options.fingerprint,
             layers: options.layers,
             state_bytes: options.state_bytes,
@@ -156,14 +156,14 @@ impl KvCache {
         let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
         let mut walk = self.pages.walk(root, wanted);
         walk.forget_shorter_than(LEAST_COMMON);
-        let on_disk = self.walk_on(&mut walk, wanted, promised, scheme.page_bytes());
+        let below = self.walk_on(&mut walk, wanted, promised, scheme.page_bytes());
         self.settle(&mut walk);
         let holder = match self.continued(root, wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected)?,
             None => self.gather(&walk, promised, expected, scheme)?,
         };
         let cached = holder.tail.length();
-        self.prefix.count(cached, on_disk, walk.end);
+        self.prefix.count(cached, below, walk.end);
         let prompt = match self.plain.windows().any() {
             true => wanted.to_vec(),
             false => Vec::new(),

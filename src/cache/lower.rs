@@ -3,18 +3,17 @@
 //! Models with recurrent layers begin at a snapshot: of their pages those up to
 //! the deepest one that has a snapshot are read, and no other's snapshot.
 
-use std::rc::Rc;
-
 use super::{
     KvCache, PageHash,
-    disk::{ModelDisk, Stored, Wanted},
+    disk::Wanted,
     page::PAGE_TOKENS,
     pages::{HolderId, PageId, Place, Walk, WalkEnd},
+    tiers::{Tier, Tiers},
 };
 
 /// What lower tiers are asked for.
 pub(super) struct Search<'a> {
-    disk: Rc<ModelDisk>,
+    pub tiers: Tiers,
     root: PageHash,
     /// The full pages of the prompt: each hash and its tokens.
     chain: Vec<(PageHash, &'a [u32])>,
@@ -27,13 +26,29 @@ pub(super) struct Search<'a> {
     goes_on: Option<HolderId>,
 }
 
+/// Tokens that were found in the host's memory, and on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Below {
+    pub ram: usize,
+    pub disk: usize,
+}
+
+impl Below {
+    fn add(&mut self, tier: Tier) {
+        match tier {
+            Tier::Ram => self.ram += PAGE_TOKENS,
+            Tier::Disk => self.disk += PAGE_TOKENS,
+        }
+    }
+}
+
 impl Search<'_> {
-    /// Reads the page in this place, with the snapshot at its end if it is
-    /// after so many tokens.
-    pub fn read(&self, at: usize, snapshot: Option<usize>) -> Option<Stored> {
+    /// The page in this place, with the snapshot at its end if it is after so
+    /// many tokens.
+    pub fn page(&self, at: usize, snapshot: Option<usize>) -> Option<Wanted<'_>> {
         let (hash, tokens) = *self.chain.get(at)?;
         let parent = at.checked_sub(1).and_then(|at| self.chain.get(at));
-        self.disk.read(Wanted {
+        Some(Wanted {
             root: self.root,
             hash,
             parent: parent.map_or(self.root, |(hash, _)| *hash),
@@ -53,10 +68,10 @@ impl KvCache {
         wanted: &[u32],
         promised: u64,
         page_bytes: u64,
-    ) -> usize {
-        let Some(disk) = self.disk.clone() else {
-            return 0;
-        };
+    ) -> Below {
+        if !self.tiers.any() {
+            return Below::default();
+        }
         let mut held = walk.path.clone();
         let mut goes_on = None;
         let mut least = held.len();
@@ -68,7 +83,7 @@ impl KvCache {
             }
         }
         let search = Search {
-            disk,
+            tiers: self.tiers.clone(),
             root: walk.root,
             chain: chain(walk.root, wanted),
             least,
@@ -83,7 +98,7 @@ impl KvCache {
         for page in pinned.iter().chain(&held[in_memory..]) {
             self.pages.release(*page);
         }
-        if let Some(end) = found {
+        if let Some((end, _)) = found {
             held.truncate(end);
             walk.path = held;
             walk.partial = None;
@@ -91,10 +106,12 @@ impl KvCache {
                 true => WalkEnd::Complete,
                 false => WalkEnd::NoPage,
             };
+            if let Some(ram) = &self.tiers.ram {
+                ram.touch(search.chain[..end].iter().map(|(hash, _)| *hash));
+            }
         }
         self.read_windows(&search, walk);
-        // Of a page in memory the snapshot came from there.
-        found.map_or(0, |end| end.saturating_sub(in_memory).max(1) * PAGE_TOKENS)
+        found.map_or_else(Below::default, |(_, below)| below)
     }
 
     /// How many of these pages there are up to the last one with a snapshot.
@@ -108,7 +125,13 @@ impl KvCache {
 
     /// Reads as many pages as there are. What cannot be read is looked for no
     /// more, and maybe less of it is worth something.
-    fn search(&mut self, search: &Search, promised: u64, held: &mut Vec<PageId>) -> Option<usize> {
+    fn search(
+        &mut self,
+        search: &Search,
+        promised: u64,
+        held: &mut Vec<PageId>,
+    ) -> Option<(usize, Below)> {
+        let mut below = Below::default();
         let mut most = search.chain.len();
         loop {
             let (end, bytes) = self.deepest(search, held.len(), most)?;
@@ -116,12 +139,12 @@ impl KvCache {
                 self.limit.saturating_sub(promised + bytes),
                 search.goes_on.as_slice(),
             );
-            match self.load(search, held, end) {
-                Ok(()) => return Some(end),
+            match self.load(search, held, end, &mut below) {
+                Ok(()) => return Some((end, below)),
                 Err(bad) => most = bad,
             }
             if !self.snapshots_only && held.len() > search.least {
-                return Some(held.len());
+                return Some((held.len(), below));
             }
         }
     }
@@ -130,13 +153,16 @@ impl KvCache {
     /// something, and how many bytes they add to the `held` ones in memory.
     fn deepest(&self, search: &Search, held: usize, most: usize) -> Option<(usize, u64)> {
         let bytes = |end: usize| end.saturating_sub(held) as u64 * search.page_bytes;
-        let look = |at: usize| search.disk.look(search.root, search.chain[at].0);
+        let look = |at: usize| {
+            let hash = search.chain[at].0;
+            search.tiers.look(search.root, hash, self.snapshots_only)
+        };
         let mut found = Vec::new();
         while held + found.len() < most
             && bytes(held + found.len() + 1) <= search.room
-            && let Some(parts) = look(held + found.len())
+            && let Some(states) = look(held + found.len())
         {
-            found.push(parts);
+            found.push(states);
         }
         let end = (held + found.len()).min(most);
         if !self.snapshots_only {
@@ -145,7 +171,7 @@ impl KvCache {
         let mut ends = (search.least + 1..=end).rev();
         ends.find_map(|end| {
             let known = (end - 1).checked_sub(held).map(|at| found[at]);
-            let states = known.or_else(|| look(end - 1))?.states;
+            let states = known.or_else(|| look(end - 1))?;
             let all = bytes(end).saturating_add(states);
             (states > 0 && all <= search.room).then_some((end, all))
         })
@@ -154,12 +180,18 @@ impl KvCache {
     /// Reads what memory lacks of the first `end` pages, and the snapshot of
     /// the last if the model begins at one. What is read is pinned and added to
     /// `held`. The error is the place of a page that could not be read.
-    fn load(&mut self, search: &Search, held: &mut Vec<PageId>, end: usize) -> Result<(), usize> {
+    fn load(
+        &mut self,
+        search: &Search,
+        held: &mut Vec<PageId>,
+        end: usize,
+        below: &mut Below,
+    ) -> Result<(), usize> {
         for at in held.len().min(end - 1)..end {
             let tokens = search.chain[at].1;
             let with_snapshot = self.snapshots_only && at + 1 == end;
-            let stored = search.read(at, with_snapshot.then_some(end * PAGE_TOKENS));
-            let stored = stored.ok_or(at)?;
+            let page = search.page(at, with_snapshot.then_some(end * PAGE_TOKENS));
+            let stored = page.and_then(|page| search.tiers.read(page)).ok_or(at)?;
             let page = match held.get(at) {
                 Some(page) => *page,
                 None => {
@@ -176,7 +208,10 @@ impl KvCache {
             if let Some(snapshot) = stored.snapshot {
                 self.pages.keep_snapshot(page, snapshot);
             }
-            self.pages.mark_saved(page);
+            if stored.tier == Tier::Disk {
+                self.pages.mark_saved(page);
+            }
+            below.add(stored.tier);
         }
         Ok(())
     }

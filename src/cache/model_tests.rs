@@ -74,15 +74,19 @@ proptest! {
         kept in 0u64..6000,
         has_window: bool,
         recurrent: bool,
+        ram in 0u64..60_000,
         operations in prop::collection::vec(operation(), 1..80),
     ) {
-        let nature = Nature { has_window, recurrent, ..Nature::default() };
-        let mut world = World::new(limit, kept, nature);
-        for operation in operations {
-            world.apply(operation);
-            world.check();
+        // First without a tier below memory: what is found is known then.
+        for ram in [0, ram] {
+            let nature = Nature { ram, has_window, recurrent, ..Nature::default() };
+            let mut world = World::new(limit, kept, nature);
+            for operation in operations.clone() {
+                world.apply(operation);
+                world.check();
+            }
+            world.end();
         }
-        world.end();
     }
 }
 
@@ -96,11 +100,12 @@ proptest! {
         has_window: bool,
         recurrent: bool,
         stored in 20_000u64..400_000,
+        ram in prop_oneof![Just(0), 1000u64..60_000],
         operations in prop::collection::vec(operation(), 1..80),
     ) {
         let home = tempfile::tempdir().unwrap();
         let disk = Disk::start(DiskOptions { folder: home.path().to_owned(), limit: stored });
-        let nature = Nature { disk: Some(disk), has_window, recurrent };
+        let nature = Nature { disk: Some(disk), ram, has_window, recurrent };
         let mut world = World::new(limit, kept, nature);
         for operation in operations {
             world.apply(operation);

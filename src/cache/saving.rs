@@ -1,4 +1,4 @@
-//! Pages on their way to the disk.
+//! Pages on their way to lower tiers.
 
 use std::{collections::HashMap, rc::Rc, sync::Arc};
 
@@ -8,6 +8,7 @@ use super::{
     image::PageImage,
     page::PAGE_TOKENS,
     pages::{HolderId, PageId, Place},
+    ram::Ram,
 };
 
 /// Bytes of pages that are handed to the disk's writer at once: a request that
@@ -29,13 +30,19 @@ pub enum Unsaved {
 impl KvCache {
     /// Adds the disk tier: pages of the model are found there and stored there.
     pub fn with_disk(mut self, disk: ModelDisk) -> Self {
-        self.disk = Some(Rc::new(disk));
+        self.tiers.disk = Some(Rc::new(disk));
+        self
+    }
+
+    /// Adds the host's memory: pages that have to go stay there for a while.
+    pub fn with_ram(mut self, ram: Ram) -> Self {
+        self.tiers.ram = Some(ram);
         self
     }
 
     /// Hands pages that the disk does not have to its writer, a few at a time.
     pub fn write_behind(&mut self) -> Unsaved {
-        let Some(disk) = self.disk.clone() else {
+        let Some(disk) = self.tiers.disk.clone() else {
             return Unsaved::None;
         };
         match (disk.is_writing(), disk.has_room()) {
@@ -117,13 +124,14 @@ impl KvCache {
         self.pages.mark_saved(id);
     }
 
-    /// Removes an evictable page, which the disk gets before if it lacks it.
+    /// Removes an evictable page, which lower tiers get before if they lack it.
     pub(super) fn evict(&mut self, id: PageId) {
         if !self.save_before(id)
-            && let Some(disk) = &self.disk
+            && let Some(disk) = &self.tiers.disk
         {
             disk.count_lost();
         }
+        self.keep_in_ram(id);
         self.pages.evict(id);
         self.evicted += 1;
     }
@@ -132,7 +140,7 @@ impl KvCache {
     /// lacks it. `false` when the disk does not take it.
     pub(super) fn save_before(&mut self, id: PageId) -> bool {
         let unsaved = self.pages.get(id).is_some_and(|page| !page.saved);
-        let Some(disk) = self.disk.clone().filter(|_| unsaved) else {
+        let Some(disk) = self.tiers.disk.clone().filter(|_| unsaved) else {
             return true;
         };
         let takes = disk.is_writing() && disk.has_room();
@@ -142,5 +150,28 @@ impl KvCache {
             None => self.save(&disk, id),
         }
         takes
+    }
+
+    /// Keeps a page that is about to go, or to lose something, in the host's
+    /// memory.
+    pub(super) fn keep_in_ram(&self, id: PageId) {
+        let page = self.pages.get(id).filter(|page| page.is_full());
+        let (Some(ram), Some(page)) = (&self.tiers.ram, page) else {
+            return;
+        };
+        let Place::Own(content) = &page.place else {
+            return;
+        };
+        let content = content.clone().with(page.window.as_ref());
+        let snapshot = page.snapshot.as_ref();
+        let bytes = content.bytes() + snapshot.map_or(0, Snapshot::bytes);
+        if ram.holds(page.hash, bytes) {
+            return;
+        }
+        let names = [page.hash, self.pages.hash_after(page.root, page.parent)];
+        match PageImage::of(names, &page.tokens, &content, snapshot) {
+            Ok(image) => ram.put(image),
+            Err(error) => tracing::warn!(%error, "a page could not be kept in the host's memory"),
+        }
     }
 }

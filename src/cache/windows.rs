@@ -16,6 +16,7 @@ use super::{
     page::PAGE_TOKENS,
     pages::{PageId, Place, Walk},
     tail::{Piece, Tail},
+    tiers::Found,
 };
 
 impl KvCache {
@@ -176,18 +177,17 @@ impl KvCache {
         }
     }
 
-    /// Reads what the windows that go on after `walk` lack from the disk.
+    /// Reads what the windows that go on after `walk` lack from lower tiers.
     pub(super) fn read_windows(&mut self, search: &Search, walk: &Walk) {
         let first = self.plain.windows().start(walk.tokens()) / PAGE_TOKENS;
         for (at, id) in walk.path.iter().enumerate().skip(first) {
             if self.has_window(*id, at * PAGE_TOKENS) {
                 continue;
             }
-            if !self.pages.get(*id).is_some_and(|page| page.saved) {
-                return;
-            }
-            let stored = search.read(at, None);
-            let window = stored.and_then(|stored| stored.content.split(self.plain.windows()).1);
+            let page = search.page(at, None);
+            let window = |found: Option<Found>| found?.content.split(self.plain.windows()).1;
+            let window = window(page.and_then(|page| search.tiers.from_ram(page)))
+                .or_else(|| window(page.and_then(|page| search.tiers.from_disk(page))));
             if window.is_none() {
                 return;
             }
@@ -205,8 +205,9 @@ impl KvCache {
         if older(hot) || older(self.pages.oldest().map(|(used, _)| used)) {
             return false;
         }
-        // The disk is asked for it when it is looked for again.
+        // Lower tiers are asked for it when it is looked for again.
         self.save_before(page);
+        self.keep_in_ram(page);
         self.pages.put_window(page, None);
         true
     }

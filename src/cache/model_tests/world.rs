@@ -42,6 +42,8 @@ struct Sequence {
 #[derive(Default)]
 pub struct Nature {
     pub disk: Option<Disk>,
+    /// Bytes of the host's memory.
+    pub ram: u64,
     pub has_window: bool,
     /// A third layer carries on the number of tokens and their last key.
     pub recurrent: bool,
@@ -53,16 +55,20 @@ pub struct World {
     pub disk: Option<Disk>,
     has_window: bool,
     recurrent: bool,
+    ram: u64,
     limit: u64,
     running: Vec<Sequence>,
     texts: Vec<Vec<u32>>,
     slots: usize,
 }
 
-fn cache(options: &CacheOptions, disk: Option<&Disk>) -> KvCache {
-    let cache = KvCache::new(options.clone());
-    match disk {
-        Some(disk) => cache.with_disk(disk.model("model")),
+fn cache(options: &CacheOptions, disk: Option<&Disk>, ram: u64) -> KvCache {
+    let mut cache = KvCache::new(options.clone());
+    if let Some(disk) = disk {
+        cache = cache.with_disk(disk.model("model"));
+    }
+    match Ram::new(ram) {
+        Some(ram) => cache.with_ram(ram),
         None => cache,
     }
 }
@@ -71,6 +77,7 @@ impl World {
     pub fn new(limit_tokens: u64, kept_tokens: u64, nature: Nature) -> Self {
         let Nature {
             disk,
+            ram,
             has_window,
             recurrent,
         } = nature;
@@ -87,11 +94,12 @@ impl World {
             snapshots_only: recurrent,
         };
         Self {
-            cache: cache(&options, disk.as_ref()),
+            cache: cache(&options, disk.as_ref(), ram),
             options,
             disk,
             has_window,
             recurrent,
+            ram,
             limit,
             running: Vec::new(),
             texts: vec![Vec::new()],
@@ -149,7 +157,7 @@ impl World {
                 }
             }
             Operation::Restart => {
-                self.cache = cache(&self.options, self.disk.as_ref());
+                self.cache = cache(&self.options, self.disk.as_ref(), self.ram);
                 for sequence in self.running.drain(..) {
                     self.texts.push(sequence.tokens);
                 }
@@ -167,8 +175,8 @@ impl World {
             .admit(self.slots, &prompt, expected, &KvPolicy::default())
         {
             Ok(cached) => {
-                // The disk may know more than memory.
-                let more = self.disk.is_some() && cached > best;
+                // Lower tiers may know more than memory.
+                let more = (self.disk.is_some() || self.ram > 0) && cached > best;
                 // Windows may lack what they would look at.
                 let less = self.has_window && cached < best;
                 assert!(cached == best || more || less, "{cached} found of {best}");
@@ -303,6 +311,8 @@ impl World {
                 bytes += window.bytes();
             }
         }
+        let ram = cache.tiers.ram.as_ref().map(Ram::counters);
+        assert!(ram.is_none_or(|ram| ram.bytes <= ram.limit));
         assert!(references.is_empty(), "pages in use are gone");
         assert_eq!(cache.pages.owned(), (bytes, owned));
     }

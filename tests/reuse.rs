@@ -307,6 +307,140 @@ fn every_kind_of_layer_survives_the_program() {
     }
 }
 
+/// What a small memory gives up is found beside it, for every kind of layer.
+#[test]
+fn every_kind_of_layer_comes_back_from_the_hosts_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for (family, more) in kinds::all() {
+        let path = folder.path().join(format!("{family}.json"));
+        std::fs::write(&path, kinds::config(family, &more).to_string()).unwrap();
+        let source = || ModelSource::Random {
+            id: family.into(),
+            config: path.clone(),
+            bits: None,
+        };
+        let start = |ram: u64| {
+            let engine = EngineHandle::start(EngineOptions {
+                prefill_chunk: Some(256),
+                prefix_cache_bytes: Some(0),
+                ram_cache_bytes: Some(ram),
+                ..EngineOptions::default()
+            });
+            wait(engine.load(source())).unwrap();
+            engine
+        };
+        let (engine, alone) = (start(1 << 30), start(0));
+        let prompt = |which: u32| -> Vec<u32> { (0..400).map(|i| (i * 7 + which) % 90).collect() };
+        let mut expected = Vec::new();
+        // The second pushes the first out of memory, and so on.
+        for round in 0..2 {
+            for which in 0..3u32 {
+                let (scores, cached) = scored(&engine, &prompt(which));
+                if round == 0 {
+                    wait(alone.load(source())).unwrap();
+                    expected.push(scored(&alone, &prompt(which)).0);
+                }
+                let wanted = &expected[which as usize];
+                let close = scores.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(close, "{family}, {round}, {which}: {scores:?}, {wanted:?}");
+                let least = if round == 0 { 0 } else { 256 };
+                assert!(cached >= least, "{family}, {round}, {which}: {cached}");
+            }
+        }
+        wait(engine.flush());
+        let cache = engine.stats().borrow().cache;
+        assert!(
+            cache.ram.read_pages > 0 && cache.prefix.ram_hits >= 3,
+            "{family}: {cache:?}"
+        );
+        assert!(cache.ram.bytes <= cache.ram.limit);
+        assert!(!alone.stats().borrow().cache.ram.on);
+    }
+}
+
+/// Packed on the disk alone, plain in memory: half of the bits and answers that
+/// are the same; models that break stay plain.
+#[test]
+fn the_disk_has_a_way_of_its_own_to_keep_pages() {
+    let home = tempfile::tempdir().unwrap();
+    let start_in = |mode: &str| {
+        let engine = EngineHandle::start(EngineOptions {
+            disk_cache: Some(DiskOptions {
+                folder: home.path().to_owned(),
+                limit: 1 << 30,
+            }),
+            disk_kv_mode: mode.parse().unwrap(),
+            ..EngineOptions::default()
+        });
+        load(&engine);
+        engine
+    };
+    let engine = start_in("plain");
+    let model = engine.model().borrow().clone().unwrap();
+    let words = "Say how to download a model, step by step, with every key. ".repeat(40);
+    let history = prompt(&model, &[(&words, "Press the keys.")], "Which?");
+    let (plain, _) = ask(&engine, &history);
+    wait(engine.flush());
+    let written = |engine: &EngineHandle| {
+        let disk = engine.stats().borrow().cache.disk;
+        disk.written_bytes as f64 / disk.written_pages as f64
+    };
+    let whole = written(&engine);
+    for (mode, part) in [("half", 0.5), ("affine-8", 0.3), ("affine-4", 0.2)] {
+        let engine = start_in(mode);
+        let (first, cached) = ask(&engine, &history);
+        assert_eq!((&first, cached), (&plain, 0), "{mode}");
+        wait(engine.flush());
+        let ratio = written(&engine) / whole;
+        assert!(ratio < part + 0.15 && ratio > part - 0.1, "{mode}: {ratio}");
+        let engine = start_in(mode);
+        let (restarted, cached) = ask(&engine, &history);
+        assert!(cached >= history.len() / 64 * 64 - 64, "{mode}: {cached}");
+        if mode != "affine-4" {
+            assert_eq!(restarted, plain, "{mode}");
+        }
+    }
+}
+
+/// A model's own way goes before the general one, and a request's before both.
+#[test]
+fn a_model_has_a_way_of_its_own_to_keep_pages() {
+    let engine = EngineHandle::start(EngineOptions {
+        kv_mode: "turbo-2".parse().unwrap(),
+        kv_modes: [("guide".to_owned(), "affine-8".parse().unwrap())].into(),
+        ..EngineOptions::default()
+    });
+    let model = load(&engine);
+    let history = prompt(
+        &model,
+        &[("How?", "So.")],
+        "Why does the cache pane show tiers?",
+    );
+    let in_mode = |mode: &str| Request {
+        kv_mode: Some(mode.parse().unwrap()),
+        ..greedy(&history)
+    };
+    ask(&engine, &history);
+    assert_eq!(answer(&engine, in_mode("turbo-2")).1, 0);
+    assert!(answer(&engine, in_mode("affine-8")).1 > 0);
+    let options = EngineOptions {
+        kv_modes: [
+            ("a/b".to_owned(), "affine-4".parse().unwrap()),
+            ("b".to_owned(), "half".parse().unwrap()),
+        ]
+        .into(),
+        ..EngineOptions::default()
+    };
+    for (id, mode) in [
+        ("a/b", "affine-4"),
+        ("c/b", "half"),
+        ("b", "half"),
+        ("b/c", "plain"),
+    ] {
+        assert_eq!(options.kv_mode_of(id).to_string(), mode, "{id}");
+    }
+}
+
 /// Log-probabilities of the likeliest first tokens, in their order, and the
 /// tokens found.
 fn scored(engine: &EngineHandle, prompt: &[u32]) -> (Vec<f32>, usize) {

@@ -246,6 +246,7 @@ fn busy_engine(state: &mut State) {
                     queued: 2,
                     ..DiskCounters::default()
                 },
+                ..CacheStats::default()
             },
             ..EngineStats::default()
         };

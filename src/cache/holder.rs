@@ -211,6 +211,17 @@ impl KvCache {
         }
     }
 
+    /// Gives up what is kept until all of it is within the limits; snapshots of
+    /// pages in use if nothing else is left.
+    pub(super) fn keep_within_limit(&mut self) {
+        self.make_room(self.limit, &[]);
+        while self.running_bytes() + self.kept_bytes() > self.limit {
+            if !self.pages.forget_snapshot() {
+                return;
+            }
+        }
+    }
+
     /// Gives up what was used longest ago until at most `bytes` are in use and
     /// what is kept is within its limit. The holders in `needed` stay.
     pub(super) fn make_room(&mut self, bytes: u64, needed: &[HolderId]) {
@@ -220,9 +231,7 @@ impl KvCache {
             if !short && kept <= self.kept_limit {
                 return;
             }
-            let gave = self.drop_copies() || self.give_up_one(short, needed);
-            let gave = gave || (short && self.pages.forget_snapshot());
-            if !gave {
+            if !self.drop_copies() && !self.give_up_one(short, needed) {
                 return;
             }
         }

@@ -121,7 +121,7 @@ impl KvCache {
         }
     }
 
-    fn scheme(&mut self, mode: KvMode) -> Result<Rc<Scheme>, Refusal> {
+    pub(super) fn scheme(&mut self, mode: KvMode) -> Result<Rc<Scheme>, Refusal> {
         if mode == KvMode::Plain {
             return Ok(Rc::clone(&self.plain));
         }
@@ -156,7 +156,7 @@ impl KvCache {
         let root = PageHash::root(&self.fingerprint, &policy.mode.to_string(), &policy.salt);
         let mut walk = self.pages.walk(root, wanted);
         walk.forget_shorter_than(LEAST_COMMON);
-        let below = self.walk_on(&mut walk, wanted, promised, scheme.page_bytes());
+        let below = self.walk_on(&mut walk, wanted, promised, &scheme);
         self.settle(&mut walk);
         let holder = match self.continued(root, wanted, walk.tokens()) {
             Some((at, common)) => self.take_over(at, common, expected)?,
@@ -174,7 +174,7 @@ impl KvCache {
             prompt,
         };
         self.running.insert(sequence, running);
-        self.make_room(self.limit, &[]);
+        self.keep_within_limit();
         Ok(cached)
     }
 
@@ -224,7 +224,7 @@ impl KvCache {
         if let Some(running) = self.running.get_mut(&sequence) {
             running.promised = total;
         }
-        self.make_room(self.limit, &[]);
+        self.keep_within_limit();
         Ok(())
     }
 
@@ -280,7 +280,7 @@ impl KvCache {
         if self.plain.windows().start(length) < holder.tail.window_start() {
             // Its pages may be of use, its end is not.
             self.vacate(&mut holder, 0, Rest::CutUp);
-            self.make_room(self.limit, &[]);
+            self.keep_within_limit();
             return;
         }
         // What is only proposed is no part of it.
@@ -300,7 +300,7 @@ impl KvCache {
         if self.hot.len() > HOT {
             self.cool(0);
         }
-        self.make_room(self.limit, &[]);
+        self.keep_within_limit();
     }
 
     /// Forgets everything but the running sequences' own tails.

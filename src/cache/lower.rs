@@ -3,8 +3,10 @@
 //! Models with recurrent layers begin at a snapshot: of their pages those up to
 //! the deepest one that has a snapshot are read, and no other's snapshot.
 
+use std::rc::Rc;
+
 use super::{
-    KvCache, PageHash,
+    KvCache, PageHash, Scheme,
     disk::Wanted,
     page::PAGE_TOKENS,
     pages::{HolderId, PageId, Place, Walk, WalkEnd},
@@ -19,9 +21,10 @@ pub(super) struct Search<'a> {
     chain: Vec<(PageHash, &'a [u32])>,
     /// So many pages are found anyway.
     least: usize,
-    /// Bytes that what is read may take, and those of a page.
+    /// Bytes that what is read may take.
     room: u64,
-    page_bytes: u64,
+    /// How memory keeps it.
+    pub scheme: Rc<Scheme>,
     /// The ended sequence that is gone on from if nothing better is found.
     goes_on: Option<HolderId>,
 }
@@ -67,7 +70,7 @@ impl KvCache {
         walk: &mut Walk,
         wanted: &[u32],
         promised: u64,
-        page_bytes: u64,
+        scheme: &Rc<Scheme>,
     ) -> Below {
         if !self.tiers.any() {
             return Below::default();
@@ -88,7 +91,7 @@ impl KvCache {
             chain: chain(walk.root, wanted),
             least,
             room: self.limit.saturating_sub(self.running_bytes() + promised),
-            page_bytes,
+            scheme: Rc::clone(scheme),
             goes_on,
         };
         let in_memory = held.len();
@@ -152,7 +155,7 @@ impl KvCache {
     /// How many pages of the first `most` can be had, if that is worth
     /// something, and how many bytes they add to the `held` ones in memory.
     fn deepest(&self, search: &Search, held: usize, most: usize) -> Option<(usize, u64)> {
-        let bytes = |end: usize| end.saturating_sub(held) as u64 * search.page_bytes;
+        let bytes = |end: usize| end.saturating_sub(held) as u64 * search.scheme.page_bytes();
         let look = |at: usize| {
             let hash = search.chain[at].0;
             search.tiers.look(search.root, hash, self.snapshots_only)
@@ -191,7 +194,9 @@ impl KvCache {
             let tokens = search.chain[at].1;
             let with_snapshot = self.snapshots_only && at + 1 == end;
             let page = search.page(at, with_snapshot.then_some(end * PAGE_TOKENS));
-            let stored = page.and_then(|page| search.tiers.read(page)).ok_or(at)?;
+            let stored = page
+                .and_then(|page| search.tiers.read(page, &search.scheme))
+                .ok_or(at)?;
             let page = match held.get(at) {
                 Some(page) => *page,
                 None => {

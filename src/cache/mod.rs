@@ -23,6 +23,7 @@ mod mode;
 pub mod page;
 mod pages;
 mod ram;
+mod repack;
 mod saving;
 mod scheme;
 mod snapshots;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use super::{
-    KvCache, PageContent, Snapshot,
+    KvCache, KvMode, PageContent, Snapshot,
     disk::ModelDisk,
     image::PageImage,
     page::PAGE_TOKENS,
@@ -32,6 +32,22 @@ impl KvCache {
     pub fn with_disk(mut self, disk: ModelDisk) -> Self {
         self.tiers.disk = Some(Rc::new(disk));
         self
+    }
+
+    /// Adds a disk tier that keeps what is plain in memory in `mode`, if the
+    /// model can take it.
+    pub fn with_disk_in(mut self, mode: KvMode, disk: ModelDisk) -> Self {
+        let scheme = self.scheme(mode);
+        let scheme = scheme.inspect_err(|refusal| {
+            tracing::warn!(model = disk.id(), %refusal, "pages on the disk stay plain");
+        });
+        match scheme.ok().filter(|_| mode != KvMode::Plain) {
+            Some(scheme) => {
+                self.tiers.packing = Some(scheme);
+                self.with_disk(disk.in_mode(mode))
+            }
+            None => self.with_disk(disk),
+        }
     }
 
     /// Adds the host's memory: pages that have to go stay there for a while.
@@ -116,7 +132,7 @@ impl KvCache {
         let names = [page.hash, self.pages.hash_after(page.root, page.parent)];
         if !disk.has(page.root, page.hash, snapshot.is_some()) {
             let content = content.clone().with(page.window.as_ref());
-            match PageImage::of(names, &page.tokens, &content, snapshot) {
+            match self.tiers.disk_image(names, page, content) {
                 Ok(image) => disk.write(page.root, Arc::new(image)),
                 Err(error) => tracing::warn!(%error, "a page could not be read for the disk"),
             }

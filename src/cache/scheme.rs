@@ -197,6 +197,11 @@ impl Scheme {
         self.layers.get(layer)?.as_ref()
     }
 
+    /// Whether any layer is packed.
+    pub fn packs(&self) -> bool {
+        self.layers.iter().any(Option::is_some)
+    }
+
     pub fn windows(&self) -> &Windows {
         &self.windows
     }

@@ -46,7 +46,7 @@ impl KvCache {
             snapshots.retain(|_| at.next().is_some_and(|at: usize| at % 2 == 1));
         }
         snapshots.push(snapshot);
-        self.make_room(self.limit, &[]);
+        self.keep_within_limit();
         if self.running_bytes() > self.limit
             && let Some(running) = self.running.get_mut(&sequence)
         {

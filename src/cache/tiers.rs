@@ -3,9 +3,13 @@
 
 use std::rc::Rc;
 
+use mlx_rs::error::Exception;
+
 use super::{
-    PageContent, PageHash, Snapshot,
+    PageContent, PageHash, Scheme, Snapshot,
     disk::{ModelDisk, Wanted},
+    image::PageImage,
+    pages::Page,
     ram::Ram,
 };
 
@@ -13,6 +17,8 @@ use super::{
 pub(super) struct Tiers {
     pub ram: Option<Ram>,
     pub disk: Option<Rc<ModelDisk>>,
+    /// How the disk keeps what is plain in memory, if not in the same way.
+    pub packing: Option<Rc<Scheme>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +51,12 @@ impl Tiers {
         disk.map(|parts| parts.states).or(ram)
     }
 
-    pub fn read(&self, page: Wanted) -> Option<Found> {
-        self.from_ram(page).or_else(|| self.from_disk(page))
+    /// Reads a page that memory keeps as `scheme` says.
+    pub fn read(&self, page: Wanted, scheme: &Scheme) -> Option<Found> {
+        self.in_ram(page).or_else(|| self.on_disk(page, scheme))
     }
 
-    pub fn from_ram(&self, page: Wanted) -> Option<Found> {
+    pub fn in_ram(&self, page: Wanted) -> Option<Found> {
         let ram = self.ram.as_ref()?;
         if page.snapshot.is_some() && ram.look(page.hash)? == 0 {
             return None;
@@ -73,12 +80,39 @@ impl Tiers {
         }
     }
 
-    pub fn from_disk(&self, page: Wanted) -> Option<Found> {
+    pub fn on_disk(&self, page: Wanted, scheme: &Scheme) -> Option<Found> {
         let stored = self.disk.as_ref()?.read(page)?;
-        Some(Found {
-            content: stored.content,
-            snapshot: stored.snapshot,
-            tier: Tier::Disk,
-        })
+        let content = match &self.packing {
+            Some(packing) => packing.unpack(stored.content, scheme),
+            None => Ok(stored.content),
+        };
+        match content {
+            Ok(content) => Some(Found {
+                content,
+                snapshot: stored.snapshot,
+                tier: Tier::Disk,
+            }),
+            Err(error) => {
+                tracing::warn!(page = %page.hash, %error, "a page could not be unpacked");
+                None
+            }
+        }
+    }
+
+    /// The bytes of a page as the disk keeps it.
+    ///
+    /// # Errors
+    /// When its arrays cannot be computed.
+    pub fn disk_image(
+        &self,
+        names: [PageHash; 2],
+        page: &Page,
+        content: PageContent,
+    ) -> Result<PageImage<Vec<u8>>, Exception> {
+        let content = match &self.packing {
+            Some(packing) => packing.pack(content, page.parent.is_none())?,
+            None => content,
+        };
+        PageImage::of(names, &page.tokens, &content, page.snapshot.as_ref())
     }
 }

@@ -14,7 +14,7 @@ use super::{
     holder::Holder,
     lower::Search,
     page::PAGE_TOKENS,
-    pages::{PageId, Place, Walk},
+    pages::{Page, PageId, Place, Walk},
     tail::{Piece, Tail},
     tiers::Found,
 };
@@ -116,7 +116,7 @@ impl KvCache {
         };
         let slid = kept.and_then(|()| running.holder.tail.slide(start));
         self.running.insert(sequence, running);
-        self.make_room(self.limit, &[]);
+        self.keep_within_limit();
         slid
     }
 
@@ -138,7 +138,9 @@ impl KvCache {
         let leaving = path.take(start / PAGE_TOKENS).skip(first);
         let own = leaving.filter(|(_, id)| {
             let page = self.pages.get(**id);
-            page.is_some_and(|page| page.is_in(holder.id) && page.window.is_none())
+            let lacks = |page: &Page| page.is_in(holder.id) && page.window.is_none();
+            // The last may end before the tokens do.
+            page.is_some_and(|page| page.is_full() && lacks(page))
         });
         let ranges = own.map(|(at, id)| (*id, at * PAGE_TOKENS..(at + 1) * PAGE_TOKENS));
         let ranges: Vec<_> = ranges.collect();
@@ -186,8 +188,9 @@ impl KvCache {
             }
             let page = search.page(at, None);
             let window = |found: Option<Found>| found?.content.split(self.plain.windows()).1;
-            let window = window(page.and_then(|page| search.tiers.from_ram(page)))
-                .or_else(|| window(page.and_then(|page| search.tiers.from_disk(page))));
+            let window = window(page.and_then(|page| search.tiers.in_ram(page))).or_else(|| {
+                window(page.and_then(|page| search.tiers.on_disk(page, &search.scheme)))
+            });
             if window.is_none() {
                 return;
             }

@@ -55,11 +55,9 @@ pub async fn run(mut args: BenchArgs) -> Result<(), CliError> {
     let folder = started.paths.cache.join("bench");
     started.settings.cache.disk = args.reuse;
     started.paths.kv_pages = folder.clone();
-    let cache = &mut started.settings.cache;
-    cache.kv_mode = args
-        .kv_mode
-        .clone()
-        .unwrap_or_else(|| cache.kv_mode.clone());
+    if let Some(mode) = &args.kv_mode {
+        started.settings.override_kv_mode(mode);
+    }
     let clear = || match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -9,7 +9,7 @@ use super::{
     output::{self, CliError},
 };
 use crate::{
-    config::{Paths, Settings},
+    config::{Paths, SettingDoc, Settings},
     models::{self, ModelError},
     server::ENDPOINTS,
     tui::{action::ACTIONS, pane::PaneId},
@@ -148,10 +148,12 @@ fn folders() -> Result<Value, CliError> {
 }
 
 fn settings() -> Value {
-    let settings = Settings::table()
-        .iter()
-        .map(|setting| json!({"key": setting.key, "default": setting.default, "doc": setting.doc}));
-    settings.collect()
+    let shown = |key: &str, setting: &SettingDoc| json!({"key": key, "default": setting.default, "doc": setting.doc});
+    let settings = Settings::table().iter();
+    let of_models = Settings::model_table().iter();
+    let of_models = of_models.map(|it| shown(&format!("models.\"NAME\".{}", it.key), it));
+    let settings = settings.map(|setting| shown(setting.key, setting));
+    settings.chain(of_models).collect()
 }
 
 /// Messages that users meet, taken apart into what happened and what to do.

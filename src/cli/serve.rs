@@ -25,9 +25,10 @@ pub async fn run(args: ServeArgs) -> Result<(), CliError> {
     engine.prefill_chunk = args.prefill_chunk.or(engine.prefill_chunk);
     engine.step_tokens = args.step_tokens.or(engine.step_tokens);
     engine.deterministic |= args.deterministic;
-    let cache = &mut started.settings.cache;
-    cache.kv_mode = args.kv_mode.unwrap_or_else(|| cache.kv_mode.clone());
     args.speculation.apply(engine);
+    if let Some(mode) = &args.kv_mode {
+        started.settings.override_kv_mode(mode);
+    }
     let model = args.model;
     with_workstation(started, async |workstation| {
         tokio::select! {

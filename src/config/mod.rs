@@ -22,8 +22,8 @@ pub use nearest::nearest;
 pub use paths::{Paths, huggingface_cache};
 pub use problem::{ConfigError, Problem};
 pub use settings::{
-    ApiSettings, ChatSettings, EngineSettings, LibrarySettings, LogLevel, LogSettings, Overflow,
-    Settings, Speculation,
+    ApiSettings, ChatSettings, EngineSettings, LibrarySettings, LogLevel, LogSettings,
+    ModelSettings, Overflow, Settings, Speculation,
 };
 pub use store::SettingsStore;
 pub use table::{KV_MODES, Kind, SettingDoc};

@@ -4,14 +4,25 @@ use std::{ops::Range, path::Path};
 
 use toml_edit::{Document, Item, Value};
 
-use super::{Problem, SettingDoc, nearest::nearest, table::TABLE};
+use super::{
+    Problem, SettingDoc,
+    nearest::nearest,
+    table::{MODEL_TABLE, TABLE},
+};
+
+/// The section of settings of single models.
+pub(super) const MODELS: &str = "models";
+
+/// Valid values, by their keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values {
+    pub general: Vec<(&'static str, Value)>,
+    /// Of single models: name, key and value.
+    pub models: Vec<(String, &'static str, Value)>,
+}
 
 /// The valid values of a file; the rest goes to `problems`.
-pub(super) fn read(
-    path: &Path,
-    text: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<(&'static str, Value)> {
+pub(super) fn read(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Values {
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -20,14 +31,14 @@ pub(super) fn read(
                 error.message().lines().collect::<Vec<_>>().join(", ")
             );
             problems.push(Problem::new(path, message).span(text, error.span()));
-            return Vec::new();
+            return Values::default();
         }
     };
     let mut reader = Reader {
         path,
         text,
         problems,
-        values: Vec::new(),
+        values: Values::default(),
     };
     reader.table("", document.as_table());
     reader.values
@@ -37,7 +48,7 @@ struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     problems: &'a mut Vec<Problem>,
-    values: Vec<(&'static str, Value)>,
+    values: Values,
 }
 
 impl Reader<'_> {
@@ -45,6 +56,10 @@ impl Reader<'_> {
         for (name, item) in table.iter() {
             let key = join(prefix, name);
             let key_span = table.key(name).and_then(|key| key.span());
+            if key == MODELS {
+                self.models(item);
+                continue;
+            }
             let is_section = TABLE
                 .iter()
                 .any(|doc| doc.key.starts_with(&format!("{key}.")));
@@ -63,9 +78,53 @@ impl Reader<'_> {
         }
     }
 
+    /// Sections of single models.
+    fn models(&mut self, item: &Item) {
+        let sections = item.as_table_like();
+        let expected = "where sections such as `[models.\"NAME\"]` are expected.";
+        let Some(sections) = sections else {
+            let message = format!("{} was found {expected}", shown(item));
+            return self.problem(MODELS, message, item.span());
+        };
+        for (model, section) in sections.iter() {
+            let key = format!("{MODELS}.\"{model}\"");
+            let Some(table) = section.as_table_like() else {
+                let message = format!("{} was found {expected}", shown(section));
+                self.problem(&key, message, section.span());
+                continue;
+            };
+            for (name, item) in table.iter() {
+                let key = join(&key, name);
+                match SettingDoc::of_model(name) {
+                    Some(doc) => {
+                        if let Some(value) = self.accept(&key, doc, item) {
+                            let value = (model.to_owned(), doc.key, value);
+                            self.values.models.push(value);
+                        }
+                    }
+                    None => {
+                        let names: Vec<_> = MODEL_TABLE.iter().map(|doc| doc.key).collect();
+                        let message = format!(
+                            "models have no such setting. There are: {}. Put quotes around a \
+                             name with dots.",
+                            names.join(", ")
+                        );
+                        self.problem(&key, message, item.span());
+                    }
+                }
+            }
+        }
+    }
+
     fn value(&mut self, doc: &'static SettingDoc, item: &Item) {
+        if let Some(value) = self.accept(doc.key, doc, item) {
+            self.values.general.push((doc.key, value));
+        }
+    }
+
+    fn accept(&mut self, key: &str, doc: &'static SettingDoc, item: &Item) -> Option<Value> {
         match item.as_value().and_then(|value| doc.kind.accept(value)) {
-            Some(value) => self.values.push((doc.key, value)),
+            Some(value) => Some(value),
             None => {
                 let message = format!(
                     "{} was found where {} The built-in value ({}) is used.",
@@ -73,7 +132,8 @@ impl Reader<'_> {
                     doc.kind.allowed(),
                     doc.default
                 );
-                self.problem(doc.key, message, item.span());
+                self.problem(key, message, item.span());
+                None
             }
         }
     }

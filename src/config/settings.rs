@@ -3,7 +3,7 @@
 //! The documentation of each key lies in `table.rs`; a test there keeps the
 //! two in step.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,15 @@ pub struct Settings {
     pub cache: CacheSettings,
     pub library: LibrarySettings,
     pub log: LogSettings,
+    /// What is different for some models, by their ids or the last part of these.
+    pub models: BTreeMap<String, ModelSettings>,
+}
+
+/// Settings of one model, which go before the general ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSettings {
+    pub kv_mode: Option<String>,
 }
 
 /// The HTTP API behind the screen.
@@ -126,10 +135,14 @@ impl Speculation {
 pub struct CacheSettings {
     /// Bytes of memory at most.
     pub memory_limit: Option<u64>,
+    /// Bytes of the host's memory at most, beside a device with its own.
+    pub ram_limit: Option<u64>,
     /// Whether it is stored for the next start.
     pub disk: bool,
     /// Bytes on the disk at most.
     pub disk_limit: u64,
+    /// How what is plain in memory is kept on the disk.
+    pub disk_kv_mode: String,
     /// How keys and values are kept: "plain", "affine-8", …
     pub kv_mode: String,
 }
@@ -182,6 +195,7 @@ impl Default for Settings {
             cache: CacheSettings::default(),
             library: LibrarySettings::default(),
             log: LogSettings::default(),
+            models: BTreeMap::new(),
         }
     }
 }
@@ -217,8 +231,10 @@ impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             memory_limit: None,
+            ram_limit: None,
             disk: true,
             disk_limit: 10_000_000_000,
+            disk_kv_mode: "plain".to_owned(),
             kv_mode: "plain".to_owned(),
         }
     }
@@ -235,5 +251,19 @@ impl Settings {
     /// Every key with its built-in value and meaning, in the order to show.
     pub fn table() -> &'static [SettingDoc] {
         table::TABLE
+    }
+
+    /// The keys that a section `[models."NAME"]` may have.
+    pub fn model_table() -> &'static [SettingDoc] {
+        table::MODEL_TABLE
+    }
+
+    /// Keeps keys and values of all models in this way, whatever the settings
+    /// say.
+    pub fn override_kv_mode(&mut self, mode: &str) {
+        mode.clone_into(&mut self.cache.kv_mode);
+        for model in self.models.values_mut() {
+            model.kv_mode = None;
+        }
     }
 }

@@ -11,7 +11,7 @@ use toml_edit::{DocumentMut, Item, Table, Value, de::from_document};
 use super::{
     ConfigError, Paths, Problem, SettingDoc, Settings,
     file::write_atomically,
-    read::{nearest_key, read},
+    read::{MODELS, Values, nearest_key, read},
 };
 
 /// The settings in force and where they come from.
@@ -19,7 +19,7 @@ use super::{
 pub struct SettingsStore {
     path: PathBuf,
     /// Checked values only, one layer above the other.
-    file: Vec<(&'static str, Value)>,
+    file: Values,
     session: Vec<(&'static str, Value)>,
     settings: Settings,
 }
@@ -31,7 +31,7 @@ impl SettingsStore {
         let path = paths.settings_toml.clone();
         let file = match fs::read_to_string(&path) {
             Ok(text) => read(&path, &text, &mut problems),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Values::default(),
             Err(error) => {
                 problems.push(Problem::new(
                     &path,
@@ -39,7 +39,7 @@ impl SettingsStore {
                         "the file could not be read ({error}); the built-in settings are used."
                     ),
                 ));
-                Vec::new()
+                Values::default()
             }
         };
         let mut store = Self {
@@ -89,7 +89,7 @@ impl SettingsStore {
             path: self.path.clone(),
             source,
         })?;
-        put(&mut self.file, key, checked);
+        put(&mut self.file.general, key, checked);
         self.session.retain(|(known, _)| *known != key);
         self.settings = self.merge();
         Ok(())
@@ -97,8 +97,11 @@ impl SettingsStore {
 
     fn merge(&self) -> Settings {
         let mut document = DocumentMut::new();
-        for (key, value) in self.file.iter().chain(&self.session) {
+        for (key, value) in self.file.general.iter().chain(&self.session) {
             insert(&mut document, key, value.clone());
+        }
+        for (model, key, value) in &self.file.models {
+            document[MODELS][model.as_str()][key] = Item::Value(value.clone());
         }
         // Every value has passed the table's check, which a test holds against
         // the fields of `Settings`.

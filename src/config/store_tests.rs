@@ -183,3 +183,78 @@ fn what_cannot_be_saved_changes_nothing() {
     assert_eq!(fs::read_to_string(&paths.settings_toml).unwrap(), "a = = 1");
     assert_eq!(*store.settings(), before);
 }
+
+#[test]
+fn models_have_sections_of_their_own() {
+    let (mut settings, problems) = loaded(
+        r#"
+        cache.ram_limit = 0
+        cache.disk_kv_mode = "affine-8"
+        [models."org/large-4bit"]
+        kv_mode = "affine-4"
+        [models]
+        small = { kv_mode = "half" }
+        "#,
+    );
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(settings.cache.ram_limit, Some(0));
+    assert_eq!(settings.cache.disk_kv_mode, "affine-8");
+    let mode = |settings: &Settings, name: &str| settings.models[name].kv_mode.clone();
+    assert_eq!(
+        mode(&settings, "org/large-4bit").as_deref(),
+        Some("affine-4")
+    );
+    assert_eq!(mode(&settings, "small").as_deref(), Some("half"));
+    // What is said for all is said for these too.
+    settings.override_kv_mode("turbo-3");
+    assert_eq!(settings.cache.kv_mode, "turbo-3");
+    assert_eq!(mode(&settings, "small"), None);
+}
+
+#[test]
+fn what_is_wrong_with_a_model_costs_that_line() {
+    let (settings, problems) = loaded(
+        r#"
+        [models."a.b"]
+        kv_mode = "tiny"
+        [models.c]
+        kv_mod = "half"
+        kv_mode = "half"
+        [models]
+        d = 3
+        "#,
+    );
+    assert_eq!(settings.models.len(), 1);
+    assert_eq!(settings.models["c"].kv_mode.as_deref(), Some("half"));
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    let told = |part: &str| problems.iter().any(|problem| problem.contains(part));
+    assert!(
+        told(r#"settings.toml:3:19: models."a.b".kv_mode: "tiny" was found"#),
+        "{problems:#?}"
+    );
+    assert!(
+        told(r#"models."c".kv_mod: models have no such setting"#),
+        "{problems:#?}"
+    );
+    assert!(
+        told(r#"models."d": 3 was found where sections"#),
+        "{problems:#?}"
+    );
+    let (settings, problems) = loaded("models = 3");
+    assert_eq!((settings.models.len(), problems.len()), (0, 1));
+}
+
+#[test]
+fn saving_a_setting_leaves_models_as_they_are() {
+    let text = "[models.\"a/b\"] # mine\nkv_mode = \"half\"\n";
+    let (_dir, paths) = with_file(text);
+    let (mut store, _) = SettingsStore::load(&paths);
+    store.save("theme", "mono").unwrap();
+    let written = fs::read_to_string(&paths.settings_toml).unwrap();
+    assert!(written.contains(text), "{written}");
+    assert_eq!(
+        store.settings().models["a/b"].kv_mode.as_deref(),
+        Some("half")
+    );
+    assert_eq!(store.settings().theme, "mono");
+}

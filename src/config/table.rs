@@ -26,6 +26,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// Bytes as a whole number, or a text such as "12 GB".
     Bytes,
+    /// The same, or 0.
+    BytesOrZero,
     Folders,
 }
 
@@ -170,6 +172,12 @@ pub(super) const TABLE: &[SettingDoc] = &[
         "Memory that keys and values of ended requests may fill, in bytes or such as \"2 GB\".",
     ),
     doc(
+        "cache.ram_limit",
+        Kind::BytesOrZero,
+        "a quarter of the machine's memory beside an NVIDIA GPU, else 0",
+        "Memory of the machine that keys and values may fill when the GPU's has no more room for them, in bytes or such as \"16 GB\"; 0 is none.",
+    ),
+    doc(
         "cache.disk",
         Kind::Bool,
         "true",
@@ -180,6 +188,12 @@ pub(super) const TABLE: &[SettingDoc] = &[
         Kind::Bytes,
         "10000000000",
         "What they may fill on the disk, in bytes or such as \"10 GB\".",
+    ),
+    doc(
+        "cache.disk_kv_mode",
+        Kind::OneOf(KV_MODES),
+        "plain",
+        "How keys and values that are plain in memory are kept on the disk, in the ways of `cache.kv_mode`; they are unpacked when they are read. Those that are packed in memory are stored as they are, and so are those of models that break.",
     ),
     doc(
         "cache.kv_mode",
@@ -201,6 +215,14 @@ pub(super) const TABLE: &[SettingDoc] = &[
     ),
 ];
 
+/// The settings of one model, in a section `[models."NAME"]`.
+pub(super) const MODEL_TABLE: &[SettingDoc] = &[doc(
+    "kv_mode",
+    Kind::OneOf(KV_MODES),
+    "that of `cache.kv_mode`",
+    "How keys and values of the model with this id, or with this last part of its id, are kept.",
+)];
+
 /// The ways in which keys and values can be kept.
 pub const KV_MODES: &[&str] = &[
     "plain",
@@ -219,6 +241,11 @@ impl SettingDoc {
     pub(super) fn find(key: &str) -> Option<&'static SettingDoc> {
         TABLE.iter().find(|doc| doc.key == key)
     }
+
+    /// The setting of a model with this name.
+    pub(super) fn of_model(name: &str) -> Option<&'static SettingDoc> {
+        MODEL_TABLE.iter().find(|doc| doc.key == name)
+    }
 }
 
 impl Kind {
@@ -234,6 +261,9 @@ impl Kind {
             Self::OneOf(names) => format!("one of {} is expected.", names.join(", ")),
             Self::Bytes => {
                 "bytes as a whole number, or a text such as \"12 GB\", is expected.".into()
+            }
+            Self::BytesOrZero => {
+                "bytes as a whole number, or a text such as \"12 GB\", or 0 is expected.".into()
             }
             Self::Folders => "a list of folders in quotes is expected.".into(),
         }
@@ -260,6 +290,10 @@ impl Kind {
             Self::Bytes => match value.as_str() {
                 Some(text) => parse_bytes(text).map(Value::from),
                 None => value.as_integer().filter(|n| *n > 0).map(Value::from),
+            },
+            Self::BytesOrZero => match value.as_integer() {
+                Some(0) => Some(0.into()),
+                _ => Self::Bytes.accept(value),
             },
             Self::Folders => {
                 let folders = value.as_array()?;
@@ -301,74 +335,5 @@ fn parse_bytes(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Settings;
-
-    /// Every leaf of the built-in settings, dotted.
-    fn leaves(prefix: &str, value: &serde_json::Value, out: &mut Vec<String>) {
-        match value.as_object() {
-            Some(map) => map.iter().for_each(|(key, value)| {
-                let key = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
-                leaves(&key, value, out);
-            }),
-            None => out.push(prefix.to_owned()),
-        }
-    }
-
-    #[test]
-    fn the_table_lists_exactly_the_settings() {
-        let settings = serde_json::to_value(Settings::default()).unwrap();
-        let mut keys = Vec::new();
-        leaves("", &settings, &mut keys);
-        let table: Vec<_> = TABLE.iter().map(|doc| doc.key).collect();
-        assert_eq!(keys, table);
-    }
-
-    #[test]
-    fn built_in_values_in_the_table_are_the_ones_in_use() {
-        let settings = serde_json::to_value(Settings::default()).unwrap();
-        for doc in TABLE {
-            let value = doc
-                .key
-                .split('.')
-                .fold(&settings, |value, part| &value[part]);
-            let shown = match value {
-                serde_json::Value::String(text) if !text.is_empty() => text.clone(),
-                serde_json::Value::Number(number) => number.to_string(),
-                _ => continue,
-            };
-            assert_eq!(shown, doc.default, "{}", doc.key);
-        }
-    }
-
-    #[test]
-    fn bytes_are_read_with_their_unit() {
-        assert_eq!(parse_bytes("12 GB"), Some(12_000_000_000));
-        assert_eq!(parse_bytes("1.5GiB"), Some(1_610_612_736));
-        assert_eq!(parse_bytes("4096"), Some(4096));
-        assert_eq!(parse_bytes("0 GB"), None);
-        assert_eq!(parse_bytes("many"), None);
-        assert_eq!(parse_bytes("1..2 GB"), None);
-    }
-
-    #[test]
-    fn numbers_outside_the_range_are_refused() {
-        let kind = Kind::Integer(0, 65535);
-        assert!(kind.accept(&Value::from(65536)).is_none());
-        assert!(kind.accept(&Value::from("80")).is_none());
-        assert_eq!(
-            kind.accept(&Value::from(80)).unwrap().as_integer(),
-            Some(80)
-        );
-        assert!(
-            Kind::Number(0.0, 5.0)
-                .accept(&Value::from(f64::NAN))
-                .is_none()
-        );
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

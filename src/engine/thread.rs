@@ -27,7 +27,7 @@ use super::{
     types::*,
 };
 use crate::{
-    cache::{CacheOptions, KvCache, disk::Disk},
+    cache::{CacheOptions, KvCache, Ram, disk::Disk},
     mlx,
 };
 
@@ -68,6 +68,7 @@ pub(super) struct Engine<L> {
     /// Of the caches of earlier models.
     evicted_before: u64,
     prefix_before: PrefixCounters,
+    ram: Option<Ram>,
     disk: Option<Disk>,
     /// When the step in flight began to have the device to itself, and whether
     /// the thread has slept since.
@@ -113,6 +114,7 @@ impl<L: Loader> Engine<L> {
             measures: Measures::default(),
             evicted_before: 0,
             prefix_before: PrefixCounters::default(),
+            ram: None,
             disk: None,
             busy_since: Instant::now(),
             idle: true,
@@ -130,6 +132,11 @@ impl<L: Loader> Engine<L> {
         self.chunk = self.options.prefill_chunk.unwrap_or_else(default_chunk);
         self.scheduler = Scheduler::new(self.budget());
         self.measure_memory();
+        self.ram = Ram::new(
+            self.options
+                .ram_cache_bytes
+                .unwrap_or_else(residence::default_ram),
+        );
         self.disk = self.options.disk_cache.clone().map(Disk::start);
         loop {
             loop {

@@ -11,7 +11,7 @@ pub use self::stats::*;
 use super::turns::Priority;
 pub use crate::{
     cache::{
-        KvMode, PrefixCounters, Refusal, UnknownMode,
+        KvMode, PrefixCounters, RamCounters, Refusal, UnknownMode,
         disk::{DiskCounters, DiskOptions, RejectCounters},
     },
     config::Speculation,
@@ -102,6 +102,10 @@ pub struct EngineOptions {
     /// what the weights leave, and at most 2 GiB where the device's memory is
     /// that of the whole machine.
     pub prefix_cache_bytes: Option<u64>,
+    /// Bytes of the host's memory that pages may fill which have to leave the
+    /// device's; `None` is a quarter of it beside a device with memory of its
+    /// own, and nothing elsewhere.
+    pub ram_cache_bytes: Option<u64>,
     /// Where pages are stored for the next start; `None` keeps them in memory
     /// only.
     pub disk_cache: Option<DiskOptions>,
@@ -111,6 +115,10 @@ pub struct EngineOptions {
     /// How keys and values are kept where a request does not say it and the
     /// model allows it.
     pub kv_mode: KvMode,
+    /// The same for single models, by their ids or the last part of these.
+    pub kv_modes: BTreeMap<String, KvMode>,
+    /// How pages that are plain in memory are kept on the disk.
+    pub disk_kv_mode: KvMode,
     /// Look for NaN in all weights while loading.
     pub check_finite: bool,
     /// Where proposals of tokens come from, and how many at once at most.
@@ -129,15 +137,27 @@ impl Default for EngineOptions {
             context_limit: None,
             memory_limit: None,
             prefix_cache_bytes: None,
+            ram_cache_bytes: None,
             disk_cache: None,
             max_sequences: 64,
             queue_limit: 256,
             kv_mode: KvMode::Plain,
+            kv_modes: BTreeMap::new(),
+            disk_kv_mode: KvMode::Plain,
             check_finite: true,
             speculation: Speculation::default(),
             draft_tokens: DRAFT_TOKENS,
             always_propose: false,
         }
+    }
+}
+
+impl EngineOptions {
+    /// How keys and values of a model are kept where a request does not say it.
+    pub fn kv_mode_of(&self, id: &str) -> KvMode {
+        let name = id.rsplit('/').next().unwrap_or(id);
+        let own = self.kv_modes.get(id).or_else(|| self.kv_modes.get(name));
+        own.copied().unwrap_or(self.kv_mode)
     }
 }
 

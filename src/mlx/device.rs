@@ -79,6 +79,11 @@ pub fn device_info() -> DeviceInfo {
     }
 }
 
+/// Bytes of memory that the host has, or that its container may use.
+pub fn host_memory() -> u64 {
+    host_info(Backend::Cpu).memory_total
+}
+
 fn host_info(backend: Backend) -> DeviceInfo {
     let refresh = RefreshKind::nothing()
         .with_memory(MemoryRefreshKind::nothing().with_ram())

@@ -24,7 +24,7 @@ pub use cuda::{
     ChunkRows, DecodeRow, DecodeSpec, MOST_CHUNK_ROWS, MOST_ROWS, ROW_FIELDS, chunk_attention,
     decode_attention, row_table, spread_heads, supports_chunk, supports_decode, unpacks,
 };
-pub use device::{Backend, DeviceInfo, backend, device_info};
+pub use device::{Backend, DeviceInfo, backend, device_info, host_memory};
 pub use experts::{ExpertRows, expert_matmul_t, expert_quantized_matmul};
 pub use heads::{Scoring, attention, rope, rope_each};
 pub use leave::leave;

@@ -209,6 +209,7 @@ fn prefix_cache(page: &mut Page, stats: &EngineStats) {
         "Prompts of which some tokens were found, by where.",
         &[
             (&[("tier", "memory")], prefix.memory_hits as f64),
+            (&[("tier", "ram")], prefix.ram_hits as f64),
             (&[("tier", "disk")], prefix.disk_hits as f64),
         ],
     );
@@ -217,6 +218,7 @@ fn prefix_cache(page: &mut Page, stats: &EngineStats) {
         "Tokens of prompts that were not computed again, by where they were found.",
         &[
             (&[("tier", "memory")], prefix.memory_tokens as f64),
+            (&[("tier", "ram")], prefix.ram_tokens as f64),
             (&[("tier", "disk")], prefix.disk_tokens as f64),
         ],
     );
@@ -239,6 +241,7 @@ fn prefix_cache(page: &mut Page, stats: &EngineStats) {
         ],
     );
     pages(page, stats);
+    ram(page, stats);
     disk(page, stats);
 }
 
@@ -262,6 +265,29 @@ fn pages(page: &mut Page, stats: &EngineStats) {
         "maquette_kv_page_evictions_total",
         "Cached pages given up for others.",
         &[(&[], pages.evicted as f64)],
+    );
+}
+
+fn ram(page: &mut Page, stats: &EngineStats) {
+    let ram = &stats.cache.ram;
+    page.gauge(
+        "maquette_ram_cache_bytes",
+        "Bytes of pages in the host's memory, beside a device with its own.",
+        &[(&[], ram.bytes as f64)],
+    );
+    page.gauge(
+        "maquette_ram_cache_limit_bytes",
+        "Bytes that pages in the host's memory may have; 0 where there are none.",
+        &[(&[], ram.limit as f64)],
+    );
+    page.counter(
+        "maquette_ram_cache_pages_total",
+        "Pages of the host's memory by what happened to them.",
+        &[
+            (&[("event", "read")], ram.read_pages as f64),
+            (&[("event", "stored")], ram.stored_pages as f64),
+            (&[("event", "evicted")], ram.evicted_pages as f64),
+        ],
     );
 }
 

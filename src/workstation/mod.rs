@@ -16,6 +16,7 @@ mod shelf;
 pub mod types;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -44,7 +45,7 @@ pub use crate::{
     config::{ConfigError, Overflow, Paths, Problem, Settings, Speculation, nearest},
     engine::{
         ByteStats, CacheStats, DiskCounters, EngineError, EngineStats, FinishReason, Histogram,
-        KvMode, KvQuality, LoadedModel, Measures, PageStats, PrefixCounters, Priority,
+        KvMode, KvQuality, LoadedModel, Measures, PageStats, PrefixCounters, Priority, RamCounters,
         RejectCounters, RequestId, RunningRequest, SamplingParams, Timings, TokenEvent,
         TokenLogprob, Totals, Usage,
     },
@@ -56,13 +57,22 @@ pub use crate::{
 };
 
 use crate::{
-    config::SettingsStore,
+    config::{ModelSettings, SettingsStore},
     engine::{DiskOptions, EngineHandle, EngineOptions, ModelSource},
     library, mlx,
 };
 
 /// How long the end of the program may wait for the cache to be stored.
 const STORING: Duration = Duration::from_secs(3);
+
+/// The models that have a way of their own to keep keys and values.
+fn kv_modes(settings: &Settings) -> BTreeMap<String, KvMode> {
+    let models = settings.models.iter();
+    let mode = |model: &ModelSettings| model.kv_mode.as_deref()?.parse().ok();
+    models
+        .filter_map(|(name, model)| Some((name.clone(), mode(model)?)))
+        .collect()
+}
 
 /// The workstation. Cheap to clone; the last clone to go stops everything.
 #[derive(Clone)]
@@ -112,8 +122,11 @@ impl Workstation {
             speculation: settings.engine.speculation,
             draft_tokens: settings.engine.draft_tokens,
             prefix_cache_bytes: settings.cache.memory_limit,
+            ram_cache_bytes: settings.cache.ram_limit,
             // What the settings' table lists is known; anything else was refused.
             kv_mode: settings.cache.kv_mode.parse().unwrap_or_default(),
+            kv_modes: kv_modes(&settings),
+            disk_kv_mode: settings.cache.disk_kv_mode.parse().unwrap_or_default(),
             disk_cache: settings.cache.disk.then(|| DiskOptions {
                 folder: paths.kv_pages.clone(),
                 limit: settings.cache.disk_limit,

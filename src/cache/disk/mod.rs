@@ -7,6 +7,8 @@
 mod folder;
 mod format;
 #[cfg(test)]
+mod mode_tests;
+#[cfg(test)]
 mod snapshot_tests;
 #[cfg(test)]
 mod tests;
@@ -30,7 +32,7 @@ pub use folder::{Folder, ModelUsage, Swept};
 pub use format::{Parts, Reject};
 use writer::{Job, Owner, Shared};
 
-use super::{PageContent, PageHash, Snapshot, image::PageImage};
+use super::{KvMode, PageContent, PageHash, Snapshot, image::PageImage};
 
 /// Bytes that may wait for the disk; more pages are not handed over.
 const QUEUE_BYTES: u64 = 256 << 20;
@@ -129,6 +131,8 @@ pub struct ModelDisk {
     jobs: Sender<Job>,
     tally: Arc<Tally>,
     id: String,
+    /// How what is plain in memory is kept.
+    mode: KvMode,
 }
 
 impl Disk {
@@ -163,6 +167,7 @@ impl Disk {
             jobs: self.jobs.clone(),
             tally: Arc::clone(&self.tally),
             id: id.to_owned(),
+            mode: KvMode::Plain,
         }
     }
 
@@ -210,6 +215,24 @@ impl Disk {
 }
 
 impl ModelDisk {
+    /// The same in another mode: apart, since the pages are others.
+    pub fn in_mode(self, mode: KvMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The model's name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The folder of pages whose hashes build on `root`.
+    fn key(&self, root: PageHash) -> String {
+        match self.mode {
+            KvMode::Plain => root.to_string(),
+            mode => format!("{root}-{mode}"),
+        }
+    }
+
     /// Whether there is a file of the page, whose hash builds on `root`, and
     /// how long its parts are. Reads no more than its beginning.
     pub fn look(&self, root: PageHash, hash: PageHash) -> Option<Parts> {
@@ -230,7 +253,7 @@ impl ModelDisk {
     }
 
     fn path(&self, root: PageHash, hash: PageHash) -> PathBuf {
-        self.shared.folder.path(&root.to_string(), hash)
+        self.shared.folder.path(&self.key(root), hash)
     }
 
     /// Reads a page; `None` if it is not there, or not what it should be.
@@ -294,7 +317,7 @@ impl ModelDisk {
         self.shared.queued.fetch_add(1, Relaxed);
         self.shared.queued_bytes.fetch_add(bytes, Relaxed);
         let owner = Owner {
-            key: root.to_string(),
+            key: self.key(root),
             id: self.id.clone(),
         };
         let job = Job::Write(owner, page);

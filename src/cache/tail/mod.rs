@@ -304,7 +304,9 @@ impl Tail {
         let count = pieces.iter().chain(recent).map(Piece::layers).max();
         let count = count.unwrap_or(0);
         let mut gathered = Self::new(reserve, scheme);
-        gathered.window_start = length.saturating_sub(tokens(recent));
+        if gathered.scheme.windows().any() {
+            gathered.window_start = length.saturating_sub(tokens(recent));
+        }
         for layer in 0..count {
             let (pieces, start) = match gathered.scheme.windows().has(layer) {
                 true => (recent, gathered.window_start),

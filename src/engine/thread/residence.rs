@@ -26,6 +26,10 @@ use crate::{
 const KEPT_SHARE: u64 = 4;
 const KEPT_MOST: u64 = 2 << 30;
 
+/// The part of the host's memory that pages may fill by default, where the
+/// device has memory of its own.
+const RAM_SHARE: u64 = 4;
+
 /// Pages are waited for so long when they are to be stored at once.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -187,7 +191,7 @@ impl<L: Loader> Engine<L> {
             kept_limit: kept,
             step_rows: self.chunk,
         };
-        self.kv_mode = self.options.kv_mode;
+        self.kv_mode = self.options.kv_mode_of(&resident.model.id);
         if let Err(refusal) = Scheme::check(self.kv_mode, &options.layers) {
             tracing::warn!(model = %resident.model.id, %refusal, "keys and values stay plain");
             self.kv_mode = KvMode::Plain;
@@ -198,11 +202,15 @@ impl<L: Loader> Engine<L> {
             let shared = share_with_draft(&mut options, &draft);
             Drafter::new(draft, resident.model.vocab_size, self.chunk, shared)
         });
-        let kv = KvCache::new(options);
-        self.kv = match &self.disk {
-            Some(disk) => kv.with_disk(disk.model(&resident.model.id)),
-            None => kv,
-        };
+        let mut kv = KvCache::new(options);
+        if let Some(ram) = &self.ram {
+            kv = kv.with_ram(ram.clone());
+        }
+        if let Some(disk) = &self.disk {
+            let disk = disk.model(&resident.model.id);
+            kv = kv.with_disk_in(self.options.disk_kv_mode, disk);
+        }
+        self.kv = kv;
         self.model.send_replace(Some(resident.model.clone()));
         self.resident = Some(resident);
     }
@@ -301,5 +309,12 @@ fn default_kept(room: u64) -> u64 {
     match mlx::backend() {
         mlx::Backend::Cuda => room / KEPT_SHARE,
         mlx::Backend::Cpu | mlx::Backend::Metal => (room / KEPT_SHARE).min(KEPT_MOST),
+    }
+}
+
+pub(super) fn default_ram() -> u64 {
+    match mlx::backend() {
+        mlx::Backend::Cuda => mlx::host_memory() / RAM_SHARE,
+        mlx::Backend::Cpu | mlx::Backend::Metal => 0,
     }
 }

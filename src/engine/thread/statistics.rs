@@ -7,7 +7,7 @@ use std::{
 
 use super::Engine;
 use crate::{
-    cache::{CacheCounters, PAGE_TOKENS, disk::Disk},
+    cache::{CacheCounters, PAGE_TOKENS, Ram, disk::Disk},
     engine::{model::Loader, sequence::Sequence, types::*},
 };
 
@@ -56,6 +56,7 @@ impl<L: Loader> Engine<L> {
         };
         let tiers = CacheStats {
             prefix: self.prefix_before.plus(cache.prefix),
+            ram: self.ram.as_ref().map(Ram::counters).unwrap_or_default(),
             disk: self.disk.as_ref().map(Disk::counters).unwrap_or_default(),
         };
         let model = self.resident.as_ref().map(|r| r.model.id.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{DiskCounters, PrefixCounters, RequestId};
+use super::{DiskCounters, PrefixCounters, RamCounters, RequestId};
 use crate::engine::measure::Measures;
 
 /// Numbers for the cache pane, `/metrics` and logs; published a few times a
@@ -68,6 +68,7 @@ pub struct PageStats {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CacheStats {
     pub prefix: PrefixCounters,
+    pub ram: RamCounters,
     pub disk: DiskCounters,
 }
 

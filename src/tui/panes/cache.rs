@@ -327,7 +327,7 @@ impl Pane for CachePane {
         let [charts, totals, tiers, map, table] = Layout::vertical([
             Constraint::Length(charts),
             Constraint::Length(1),
-            Constraint::Length(tiers::height(area.height)),
+            Constraint::Length(tiers::height(area.height, &shared.stats.cache)),
             Constraint::Length(pages::height(area.height)),
             Constraint::Min(0),
         ])

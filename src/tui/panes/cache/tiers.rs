@@ -1,4 +1,4 @@
-//! What prompts found in memory and on the disk, and how the disk is doing.
+//! What prompts found in each tier, and how the lower ones are doing.
 
 use ratatui::{
     Frame,
@@ -15,18 +15,21 @@ use crate::tui::{
 };
 
 /// Rows for a pane of this height.
-pub fn height(pane: u16) -> u16 {
+pub fn height(pane: u16, stats: &CacheStats) -> u16 {
     match pane {
         0..14 => 0,
-        _ => 2,
+        _ => 2 + u16::from(stats.ram.on),
     }
 }
 
 pub fn draw(frame: &mut Frame, area: Rect, stats: &CacheStats, theme: &Theme) {
     let width = usize::from(area.width);
-    let memory = line("memory", memory(&stats.prefix), width, theme);
-    let disk = line("disk", disk(stats), width, theme);
-    frame.render_widget(Paragraph::new(vec![memory, disk]), area);
+    let mut lines = vec![line("memory", memory(&stats.prefix), width, theme)];
+    if stats.ram.on {
+        lines.push(line("RAM", ram(stats), width, theme));
+    }
+    lines.push(line("disk", disk(stats), width, theme));
+    frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// A name and what is said of it.
@@ -53,6 +56,21 @@ fn memory(prefix: &PrefixCounters) -> Vec<Part> {
     ];
     parts.extend(count("ended at other tokens", prefix.ended_other_tokens));
     parts.extend(count("at evicted pages", prefix.ended_evicted));
+    parts
+}
+
+fn ram(stats: &CacheStats) -> Vec<Part> {
+    let (prefix, ram) = (&stats.prefix, &stats.ram);
+    let holds = format!("{} of {}", units::bytes(ram.bytes), units::bytes(ram.limit));
+    let mut parts = vec![
+        part("hits", units::count(prefix.ram_hits)),
+        part("tokens", units::count(prefix.ram_tokens)),
+        part("pages", units::count(ram.pages)),
+        part("holds", holds),
+    ];
+    if ram.evicted_pages > 0 {
+        parts.push(part("evicted", units::count(ram.evicted_pages)));
+    }
     parts
 }
 
@@ -146,6 +164,20 @@ mod tests {
             .into_iter()
             .map(|part| format!("{} {}", part.name, part.value));
         words.collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn the_hosts_memory_has_a_line_where_it_is_used() {
+        let mut stats = CacheStats::default();
+        assert_eq!((height(20, &stats), height(10, &stats)), (2, 0));
+        stats.ram.on = true;
+        stats.ram.limit = 2_000_000_000;
+        stats.ram.pages = 12;
+        stats.prefix.ram_tokens = 640;
+        assert_eq!(height(20, &stats), 3);
+        let told = text(ram(&stats));
+        assert!(told.contains("tokens 640; pages 12"), "{told}");
+        assert!(!told.contains("evicted"), "{told}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use dense::{Dense, dense_matmul};
 pub use norm::rms_norm;
 pub use packing::Packing;
 pub use quantised::{Quantised, quantized_matmul};
-pub use recurrence::{Recurrence, recurrence};
+pub use recurrence::{Decays, Erase, Recurrence, recurrence};
 pub use rope::{Rope, rope};
 
 /// Multiply-adds below which a call is not worth splitting over threads.

@@ -33,5 +33,5 @@ pub use ops::*;
 pub use packing::{
     Packing, Segment, Sketch, attention_over, join_segments, pack_rows, rotation, unpack_rows,
 };
-pub use recurrence::Recurrence;
+pub use recurrence::{Decays, Erase, Recurrence};
 pub use rows::{Part, bytes, from_bytes, join_rows};

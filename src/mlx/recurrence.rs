@@ -1,16 +1,21 @@
-//! Linear recurrences over the tokens of a sequence: Mamba 2 and the gated
-//! delta rule.
+//! Linear recurrences over the tokens of a sequence: Mamba 1 and 2, the gated
+//! delta rule and its kin.
 //!
-//! With a state S `[value_dim, key_dim]` a head, at every token `S ← g S + u kᵀ`
-//! and `y = S q`, with `u = β v`, or `u = β (v - g S k)` by the delta rule. On
-//! the CPU a kernel goes from token to token; elsewhere tokens are taken in
-//! chunks, within which everything is a product of matrices (arXiv 2405.21060
-//! and 2406.06484).
+//! With a state S `[value_dim, key_dim]` a head, at every token
+//! `S ← S G - (S G e) bᵀ + β v kᵀ` and `y = S q`, where G scales S or each of
+//! its columns; see [`Decays`] and [`Erase`]. On the CPU a kernel goes from
+//! token to token; elsewhere tokens are taken in chunks, within which
+//! everything is a product of matrices (arXiv 2405.21060 and 2406.06484).
+
+mod columns;
 
 use maquette_kernels as kernels;
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use super::{host, ops::on_cpu};
+use super::{
+    host::{self, View},
+    ops::on_cpu,
+};
 
 type Result<T> = std::result::Result<T, Exception>;
 
@@ -25,14 +30,60 @@ pub struct Recurrence {
     pub keys: Array,
     /// `[B, T, value heads, value_dim]`; several share a key head.
     pub values: Array,
-    /// `[B, T, value heads]`: ln g.
-    pub log_decays: Array,
+    pub decays: Decays,
     /// `[B, T, value heads]`: β.
     pub weights: Array,
     /// `[B, value heads, value_dim, key_dim]`; `None`: zeros.
     pub state: Option<Array>,
-    /// Whether what the state holds of a key is taken out first.
-    pub delta: bool,
+    pub erase: Erase,
+}
+
+/// The logarithm of G.
+#[derive(Debug, Clone)]
+pub enum Decays {
+    /// A number a head: `[B, T, value heads]`.
+    Head(Array),
+    /// One for each column: `[B, T, value heads, key_dim]`.
+    Column(Array),
+    /// One for each column: steps `[B, T, value heads]` times slopes
+    /// `[value heads, key_dim]`, which are multiplied where they are used.
+    Slopes { steps: Array, slopes: Array },
+}
+
+/// What is taken out of a state before something is added.
+#[derive(Debug, Clone)]
+pub enum Erase {
+    Nothing,
+    /// What it holds of the key, by the delta rule: `e = k`, `b = β k`.
+    Key,
+    /// Both of the shape of the keys.
+    Along {
+        e: Array,
+        b: Array,
+    },
+}
+
+impl Decays {
+    /// Whether `[B, T, value heads]` and `key_dim` are its shape.
+    fn fits(&self, scalars: &[i32], key_dim: i32) -> bool {
+        match self {
+            Self::Head(decays) => decays.shape() == scalars,
+            Self::Column(decays) => decays.shape() == [scalars, &[key_dim]].concat(),
+            Self::Slopes { steps, slopes } => {
+                steps.shape() == scalars && slopes.shape() == [scalars[2], key_dim]
+            }
+        }
+    }
+
+    /// `[B, value heads, T, 1 or key_dim]`
+    fn by_head(&self) -> Result<Array> {
+        let scalar = |x: &Array| x.transpose_axes(&[0, 2, 1])?.expand_dims(-1);
+        match self {
+            Self::Head(decays) => scalar(decays),
+            Self::Column(decays) => decays.transpose_axes(&[0, 2, 1, 3]),
+            Self::Slopes { steps, slopes } => scalar(steps)?.multiply(slopes.expand_dims(1)?),
+        }
+    }
 }
 
 impl Recurrence {
@@ -51,7 +102,12 @@ impl Recurrence {
             (true, 1) => self.step_on_host(&state),
             (true, _) => self.scan_on_host(&state),
             (false, 1) => self.step(&state),
-            (false, _) => self.chunks(&state),
+            (false, _) => match &self.decays {
+                Decays::Head(decays) if !matches!(self.erase, Erase::Along { .. }) => {
+                    self.chunks(decays, &state)
+                }
+                _ => self.columns(&state),
+            },
         }
     }
 
@@ -63,8 +119,14 @@ impl Recurrence {
             && self.keys.shape()[..2] == self.values.shape()[..2]
             && self.keys.dim(2) > 0
             && self.values.dim(2) % self.keys.dim(2) == 0
-            && self.log_decays.shape() == &self.values.shape()[..3]
-            && self.weights.shape() == &self.values.shape()[..3];
+            && self
+                .decays
+                .fits(&self.values.shape()[..3], self.keys.dim(3))
+            && self.weights.shape() == &self.values.shape()[..3]
+            && match &self.erase {
+                Erase::Nothing | Erase::Key => true,
+                Erase::Along { e, b } => [e, b].iter().all(|x| x.shape() == self.keys.shape()),
+            };
         let size = || {
             let [keys, values] = [&self.keys, &self.values];
             [values.dim(0), values.dim(2), values.dim(3), keys.dim(3)]
@@ -82,41 +144,55 @@ impl Recurrence {
         Ok(size())
     }
 
-    fn inputs(&self) -> Result<[Array; 5]> {
-        Ok([
-            self.queries.clone(),
-            self.keys.clone(),
-            self.values.clone(),
-            ops::exp(&self.log_decays)?,
-            self.weights.clone(),
-        ])
-    }
-
     /// A node that computes `[what is read | state]`.
     fn on_host(&self, state: &Array) -> Result<Array> {
-        let inputs = self.inputs()?;
-        let inputs: Vec<&Array> = inputs.iter().chain([state]).collect();
-        let read = self.values.size() as i32;
-        let shape = [read + state.size() as i32];
-        let delta = self.delta;
+        let mut inputs = vec![
+            &self.queries,
+            &self.keys,
+            &self.values,
+            &self.weights,
+            state,
+        ];
+        let (by_column, decays) = match &self.decays {
+            Decays::Head(decays) => (false, vec![ops::exp(decays)?]),
+            Decays::Column(decays) => (true, vec![ops::exp(decays)?]),
+            Decays::Slopes { steps, slopes } => (true, vec![steps.clone(), slopes.clone()]),
+        };
+        inputs.extend(&decays);
+        let erases_key = matches!(self.erase, Erase::Key);
+        if let Erase::Along { e, b } = &self.erase {
+            inputs.extend([e, b]);
+        }
+        let (read, count) = (self.values.size(), decays.len());
+        let shape = [(read + state.size()) as i32];
         host::node(&inputs, &shape, Dtype::Float32, move |inputs, out| {
-            let [queries, keys, values, decays, weights, state] = inputs else {
+            let (out, after) = out.elements::<f32>().split_at_mut(read);
+            let numbers: Vec<_> = inputs.iter().map(View::contiguous::<f32>).collect();
+            let [queries, keys, values, weights, state, rest @ ..] = &numbers[..] else {
                 return;
             };
-            let (out, after) = out.elements::<f32>().split_at_mut(read as usize);
-            after.copy_from_slice(&state.contiguous::<f32>());
+            after.copy_from_slice(state);
+            let (decays, along) = rest.split_at(count);
             let r = kernels::Recurrence {
-                tokens: values.dim(1),
-                key_heads: keys.dim(2),
-                value_heads: values.dim(2),
-                key_dim: keys.dim(3),
-                value_dim: values.dim(3),
-                queries: &queries.contiguous::<f32>(),
-                keys: &keys.contiguous::<f32>(),
-                values: &values.contiguous::<f32>(),
-                decays: &decays.contiguous::<f32>(),
-                weights: &weights.contiguous::<f32>(),
-                delta,
+                tokens: inputs[2].dim(1),
+                key_heads: inputs[1].dim(2),
+                value_heads: inputs[2].dim(2),
+                key_dim: inputs[1].dim(3),
+                value_dim: inputs[2].dim(3),
+                queries,
+                keys,
+                values,
+                decays: match decays {
+                    [steps, slopes] => kernels::Decays::Slopes { steps, slopes },
+                    _ if by_column => kernels::Decays::Column(&decays[0]),
+                    _ => kernels::Decays::Head(&decays[0]),
+                },
+                weights,
+                erase: match along {
+                    [e, b] => kernels::Erase::Along { e, b },
+                    _ if erases_key => kernels::Erase::Key,
+                    _ => kernels::Erase::Nothing,
+                },
             };
             kernels::recurrence(r, after, out);
         })
@@ -176,22 +252,28 @@ impl Recurrence {
             self.by_head(&self.keys)?,
             self.by_head(&self.values)?,
         ];
-        let scalar = |x: &Array| x.transpose_axes(&[0, 2, 1])?.expand_dims(-1);
-        let state = state.multiply(scalar(&ops::exp(&self.log_decays)?)?)?;
+        let state = state.multiply(ops::exp(self.decays.by_head()?)?)?;
+        let held = |x: &Array| ops::matmul(&state, x.swap_axes(-1, -2)?);
         // Rows of values as columns: [B, heads, value_dim, 1]
         let mut taken = values.swap_axes(-1, -2)?;
-        if self.delta {
-            taken = taken.subtract(ops::matmul(&state, keys.swap_axes(-1, -2)?)?)?;
+        if matches!(self.erase, Erase::Key) {
+            taken = taken.subtract(held(&keys)?)?;
         }
-        let taken = taken.multiply(scalar(&self.weights)?)?;
-        let state = state.add(taken.multiply(&keys)?)?;
+        let weights = self.weights.transpose_axes(&[0, 2, 1])?.expand_dims(-1)?;
+        let mut added = taken.multiply(weights)?.multiply(&keys)?;
+        if let Erase::Along { e, b } = &self.erase {
+            let erased = held(&self.by_head(e)?)?.multiply(self.by_head(b)?)?;
+            added = added.subtract(erased)?;
+        }
+        let state = state.add(added)?;
         let read = ops::matmul(&state, queries.swap_axes(-1, -2)?)?;
         let read = read.reshape(&[read.dim(0), 1, read.dim(1), read.dim(2)])?;
         Ok((read, state))
     }
 
-    /// All tokens, chunk by chunk, by MLX's operations.
-    fn chunks(&self, state: &Array) -> Result<(Array, Array)> {
+    /// All tokens, chunk by chunk, by MLX's operations, with one decay a head
+    /// and by the delta rule if anything is erased.
+    fn chunks(&self, log_decays: &Array, state: &Array) -> Result<(Array, Array)> {
         let rows = self.values.dim(1);
         let count = (rows + CHUNK - 1) / CHUNK;
         // Tokens that are made up weigh nothing and decay nothing.
@@ -213,14 +295,14 @@ impl Recurrence {
         let scalar = |x: &Array| by_head(&x.expand_dims(-1)?);
         let weights = scalar(&self.weights)?;
         // Decays since the chunk's beginning, [B, heads, count, CHUNK, 1].
-        let decays = ops::cumsum(scalar(&self.log_decays)?, 3, None, None)?;
+        let decays = ops::cumsum(scalar(log_decays)?, 3, None, None)?;
         let between = between(&decays)?;
         let weighted = values.multiply(&weights)?;
         let scores = |x: &Array| ops::matmul(x, keys.swap_axes(-1, -2)?)?.multiply(&between);
         let attention = scores(&queries)?;
-        let solve = match self.delta {
-            true => Some(inverse(&scores(&keys)?.multiply(&weights)?)?),
-            false => None,
+        let solve = match self.erase {
+            Erase::Key => Some(inverse(&scores(&keys)?.multiply(&weights)?)?),
+            _ => None,
         };
         let grown = ops::exp(&decays)?;
         let last = decays.split_at_indices(&[CHUNK - 1], 3)?.swap_remove(1);
@@ -248,34 +330,34 @@ impl Recurrence {
 }
 
 /// What is left at token i of what token j took in, of `decays` since the
-/// beginning `[.., CHUNK, 1]`: `[.., CHUNK, CHUNK]`, zero for j > i.
+/// beginning `[.., n, 1]`: `[.., n, n]`, zero for j > i.
 fn between(decays: &Array) -> Result<Array> {
     let difference = decays.subtract(decays.swap_axes(-1, -2)?)?;
-    let later = lower(0)?;
+    let later = lower(decays.dim(-2), 0)?;
     let never = Array::from_f32(f32::NEG_INFINITY);
     ops::exp(ops::select(&later, &difference, &never)?)
 }
 
-/// Whether `i - j ≥ distance`, `[CHUNK, CHUNK]`.
-fn lower(distance: i32) -> Result<Array> {
-    let row = Array::from_iter(0..CHUNK, &[CHUNK, 1]);
-    let column = Array::from_iter(distance..CHUNK + distance, &[1, CHUNK]);
+/// Whether `i - j ≥ distance`, `[n, n]`.
+fn lower(n: i32, distance: i32) -> Result<Array> {
+    let row = Array::from_iter(0..n, &[n, 1]);
+    let column = Array::from_iter(distance..n + distance, &[1, n]);
     column.le(row)
 }
 
-/// (I + A)⁻¹ for the part of `a [.., CHUNK, CHUNK]` below the diagonal: blocks
-/// on the diagonal are inverted, and joined to blocks of twice the size.
+/// (I + A)⁻¹ for the part of `a [.., n, n]` below the diagonal: blocks on the
+/// diagonal are inverted, and joined to blocks of twice the size.
 fn inverse(a: &Array) -> Result<Array> {
-    let zero = Array::from_f32(0.0);
-    let below = ops::select(&lower(1)?, a, &zero)?;
-    let mut inverse = ops::broadcast_to(ops::eye::<f32>(CHUNK, None, None)?, a.shape())?;
+    let (n, zero) = (a.dim(-1), Array::from_f32(0.0));
+    let below = ops::select(&lower(n, 1)?, a, &zero)?;
+    let mut inverse = ops::broadcast_to(ops::eye::<f32>(n, None, None)?, a.shape())?;
     let mut size = 1;
-    while size < CHUNK {
+    while size < n {
         // The lower left quarters of the blocks of twice the size.
         let at = |i: i32, j: i32| i / (2 * size) == j / (2 * size) && i / size > j / size;
-        let mask = (0..CHUNK).flat_map(|i| (0..CHUNK).map(move |j| (i, j)));
+        let mask = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
         let mask: Vec<bool> = mask.map(|(i, j)| at(i, j)).collect();
-        let corners = ops::select(Array::from_slice(&mask, &[CHUNK, CHUNK]), &below, &zero)?;
+        let corners = ops::select(Array::from_slice(&mask, &[n, n]), &below, &zero)?;
         let joined = ops::matmul(ops::matmul(&inverse, corners)?, &inverse)?;
         inverse = inverse.subtract(joined)?;
         size *= 2;
@@ -284,70 +366,4 @@ fn inverse(a: &Array) -> Result<Array> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn values(shape: &[i32], seed: i32) -> Array {
-        let size: i32 = shape.iter().product();
-        let number = |i: i32| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0;
-        Array::from_iter((0..size).map(number), shape)
-    }
-
-    fn example(tokens: i32, delta: bool, state: bool) -> Recurrence {
-        let (batch, key_heads, value_heads) = (2, 2, 6);
-        let scalars = [batch, tokens, value_heads];
-        let unit = |seed| {
-            values(&scalars, seed)
-                .multiply(Array::from_f32(0.5))
-                .unwrap()
-        };
-        let half = Array::from_f32(0.5);
-        Recurrence {
-            queries: values(&[batch, tokens, key_heads, 16], 1),
-            keys: values(&[batch, tokens, key_heads, 16], 2)
-                .multiply(Array::from_f32(0.4))
-                .unwrap(),
-            values: values(&[batch, tokens, value_heads, 8], 3),
-            log_decays: unit(4).subtract(&half).unwrap(),
-            weights: unit(5).add(&half).unwrap(),
-            state: state.then(|| values(&[batch, value_heads, 8, 16], 6)),
-            delta,
-        }
-    }
-
-    #[track_caller]
-    fn assert_close(a: &Array, b: &Array) {
-        assert_eq!(a.shape(), b.shape());
-        let numbers = |x: &Array| x.contiguous().unwrap().to_vec_cast::<f32>().unwrap();
-        for (a, b) in numbers(a).iter().zip(numbers(b)) {
-            assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{a} is not {b}");
-        }
-    }
-
-    #[test]
-    fn chunks_and_steps_agree_with_the_kernel() {
-        for delta in [true, false] {
-            for (tokens, with_state) in [(1, true), (5, false), (64, true), (150, true)] {
-                let example = example(tokens, delta, with_state);
-                let zeros = ops::zeros_dtype(&[2, 6, 8, 16], Dtype::Float32).unwrap();
-                let state = example.state.clone().unwrap_or(zeros);
-                let (read, after) = example.clone().run().unwrap();
-                let (others, other) = example.chunks(&state).unwrap();
-                assert_close(&others, &read);
-                assert_close(&other, &after);
-                if tokens == 1 {
-                    let (others, other) = example.step(&state).unwrap();
-                    assert_close(&others, &read);
-                    assert_close(&other, &after);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_an_error() {
-        let mut example = example(3, true, true);
-        example.state = Some(values(&[2, 6, 8, 15], 1));
-        assert!(example.run().is_err());
-    }
-}
+mod tests;

@@ -6,11 +6,20 @@ use super::weights::{Tensor, Tensors};
 /// Parts of names that mlx-lm gives, and the makers' own.
 pub fn renames(family: &str) -> &'static [(&'static str, &'static str)] {
     match family {
-        "bailing_moe" => &[(".mlp.gate.gate_proj.", ".mlp.gate.")],
+        "bailing_moe" | "bailing_moe_linear" => &[(".mlp.gate.gate_proj.", ".mlp.gate.")],
         "exaone_moe" => &[(
             ".mlp.gate.e_score_correction_bias",
             ".mlp.e_score_correction_bias",
         )],
+        "kimi_linear" => &[
+            (
+                ".mlp.e_score_correction_bias",
+                ".block_sparse_moe.gate.e_score_correction_bias",
+            ),
+            (".mlp.gate.", ".block_sparse_moe.gate."),
+            (".mlp.shared_experts.", ".block_sparse_moe.shared_experts."),
+            ("_conv.conv.", "_conv1d."),
+        ],
         _ => &[],
     }
 }

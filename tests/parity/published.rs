@@ -11,7 +11,7 @@ use super::{
 /// One tensor an expert, or gpt-oss's two tensors of all experts; convolutions
 /// as PyTorch keeps them, and Qwen's norms as distances from 1 beside such.
 pub fn tensors(tensors: Tensors, family: &str) -> Tensors {
-    let published = unconverted(makers::experts(tensors, family));
+    let published = unconverted(makers::experts(tensors, family), family);
     let rename = |name: String| {
         let other = |name: String, (own, other): &(&str, &str)| name.replace(own, other);
         makers::renames(family).iter().fold(name, other)
@@ -20,7 +20,7 @@ pub fn tensors(tensors: Tensors, family: &str) -> Tensors {
     published.map(|(name, t)| (rename(name), t)).collect()
 }
 
-fn unconverted(mut tensors: Tensors) -> Tensors {
+fn unconverted(mut tensors: Tensors, family: &str) -> Tensors {
     let mut result = Tensors::new();
     convolutions(&mut tensors);
     // GPT-2's are one-dimensional convolutions.
@@ -32,7 +32,7 @@ fn unconverted(mut tensors: Tensors) -> Tensors {
     let mut together = Vec::new();
     for (name, tensor) in tensors {
         if name.contains(".switch_mlp.") {
-            unstack(&name, &tensor, &mut result);
+            unstack(&name, &tensor, family, &mut result);
         } else if name.contains(".mlp.experts.") {
             together.push((name, tensor));
         } else {
@@ -64,7 +64,9 @@ fn transpose(tensor: &mut Tensor) {
 }
 
 fn convolutions(tensors: &mut Tensors) {
-    let is_delta = tensors.keys().any(|name| name.contains(".linear_attn."));
+    let is_delta = tensors
+        .keys()
+        .any(|name| name.contains(".linear_attn.conv1d."));
     // Of Falcon-H1 only converted models can be loaded.
     let is_falcon = tensors.keys().any(|name| name.contains("pre_ff_layernorm"));
     for (name, tensor) in tensors {
@@ -81,7 +83,7 @@ fn convolutions(tensors: &mut Tensors) {
     }
 }
 
-fn unstack(name: &str, tensor: &Tensor, result: &mut Tensors) {
+fn unstack(name: &str, tensor: &Tensor, family: &str, result: &mut Tensors) {
     let size = tensor.bytes.len() / tensor.shape[0];
     for (expert, bytes) in tensor.bytes.chunks_exact(size).enumerate() {
         let each = Tensor {
@@ -90,10 +92,16 @@ fn unstack(name: &str, tensor: &Tensor, result: &mut Tensors) {
             bytes: bytes.to_vec(),
         };
         let mut name = name.replace(".switch_mlp.", &format!(".experts.{expert}."));
-        if name.contains(".block_sparse_moe.") || name.contains(".feed_forward.") {
-            for (converted, published) in
-                [("gate_proj", "w1"), ("up_proj", "w3"), ("down_proj", "w2")]
-            {
+        if family == "kimi_linear" {
+            name = name.replace(".mlp.experts.", ".block_sparse_moe.experts.");
+        }
+        let numbered = name.contains(".block_sparse_moe.") || name.contains(".feed_forward.");
+        let parts = match family {
+            "nemotron_h" => [("fc1", "up_proj"), ("fc2", "down_proj"), ("", "")],
+            _ => [("gate_proj", "w1"), ("up_proj", "w3"), ("down_proj", "w2")],
+        };
+        if family == "nemotron_h" || (numbered && family != "jamba") {
+            for (converted, published) in parts {
                 name = name.replace(converted, published);
             }
         }

@@ -59,7 +59,141 @@ FALCON = HYBRID | {
     "projectors_bias": False,
     "tie_word_embeddings": True,
 }
+NEMOTRON = {
+    "hybrid_override_pattern": ["M", "*", "-", "E"],
+    "attention_bias": False,
+    "mamba_num_heads": 4,
+    "mamba_head_dim": 32,
+    "mamba_proj_bias": False,
+    "ssm_state_size": 32,
+    "conv_kernel": 4,
+    "n_groups": 2,
+    "mlp_bias": False,
+    "layer_norm_epsilon": 1e-5,
+    "use_bias": False,
+    "use_conv_bias": True,
+    "head_dim": 32,
+    "moe_intermediate_size": 64,
+    "moe_shared_expert_intermediate_size": 128,
+    "n_routed_experts": 6,
+    "n_shared_experts": 1,
+    "n_group": 1,
+    "topk_group": 1,
+    "num_experts_per_tok": 2,
+    "norm_topk_prob": True,
+    "routed_scaling_factor": 2.5,
+}
+MAMBA = {
+    "state_size": 32,
+    "conv_kernel": 4,
+    "use_bias": False,
+    "use_conv_bias": True,
+    "time_step_rank": 64,
+    "tie_word_embeddings": True,
+}
+MAMBAS = {
+    "untied, biases, three tokens": {
+        "use_bias": True,
+        "conv_kernel": 3,
+        "state_size": 16,
+        "intermediate_size": 192,
+        "tie_word_embeddings": False,
+    },
+    "without bias of the convolution": {"use_conv_bias": False, "time_step_rank": "auto"},
+}
+JAMBA = {
+    "num_hidden_layers": 4,
+    "attn_layer_offset": 1,
+    "attn_layer_period": 2,
+    "expert_layer_offset": 1,
+    "expert_layer_period": 2,
+    "mamba_d_conv": 4,
+    "mamba_d_state": 16,
+    "mamba_dt_rank": 64,
+    "mamba_expand": 2,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+}
+KIMI = {
+    "num_hidden_layers": 3,
+    "head_dim": 32,
+    "linear_attn_config": {
+        "kda_layers": [1, 3],
+        "full_attn_layers": [2],
+        "num_heads": 2,
+        "head_dim": 64,
+        "short_conv_kernel_size": 4,
+    },
+    "model_max_length": 512,
+    "num_experts": 6,
+    "moe_intermediate_size": 64,
+    "kv_lora_rank": 64,
+    "qk_nope_head_dim": 64,
+    "qk_rope_head_dim": 16,
+    "v_head_dim": 64,
+    "mla_use_nope": True,
+    "num_experts_per_token": 2,
+    "num_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "routed_scaling_factor": 2.0,
+}
+GRIFFIN = {
+    "num_hidden_layers": 3,
+    "attention_bias": False,
+    "conv1d_width": 4,
+    "logits_soft_cap": 30.0,
+    "num_key_value_heads": 1,
+    "attention_window_size": 8,
+    "block_types": ["recurrent", "recurrent", "attention"],
+    "tie_word_embeddings": True,
+}
+LIGHTNING = {
+    "num_hidden_layers": 4,
+    "moe_intermediate_size": 64,
+    "num_experts": 6,
+    "num_shared_experts": 1,
+    "norm_topk_prob": True,
+    "num_experts_per_tok": 2,
+    "first_k_dense_replace": 1,
+    "layer_group_size": 3,
+    "group_norm_size": 2,
+    "use_qk_norm": True,
+    "partial_rotary_factor": 0.5,
+    "topk_group": 1,
+    "n_group": 1,
+    "score_function": "sigmoid",
+    "moe_router_enable_expert_bias": True,
+    "routed_scaling_factor": 2.5,
+}
+PLAMO2 = {
+    "num_hidden_layers": 4,
+    "hidden_size_per_head": 32,
+    "mamba_d_state": 32,
+    "mamba_d_conv": 4,
+    "mamba_num_heads": 4,
+    "mamba_step": 2,
+    "tie_word_embeddings": True,
+}
 RECURRENT = {
+    "bailing_moe_linear": {
+        "base": LIGHTNING,
+        "cases": {
+            "groups of experts": {"n_group": 3, "topk_group": 2, "rope_theta": 600000.0},
+            "six heads, biases, norm of the head": {
+                "num_attention_heads": 6,
+                "num_key_value_heads": 3,
+                "hidden_size": 192,
+                "group_norm_size": 1,
+                "use_bias": True,
+                "use_qkv_bias": True,
+                "use_qk_norm": False,
+                "layer_group_size": 2,
+                "norm_head": True,
+                "score_function": "softmax",
+                "moe_router_enable_expert_bias": False,
+            },
+        },
+    },
     "falcon_h1": {
         "base": FALCON,
         "cases": {
@@ -79,6 +213,7 @@ RECURRENT = {
             },
         },
     },
+    "falcon_mamba": {"base": MAMBA, "cases": MAMBAS},
     "granitemoehybrid": {
         "base": GRANITE,
         "cases": {
@@ -93,6 +228,47 @@ RECURRENT = {
                 "num_hidden_layers": 2,
                 "attention_bias": True,
                 "tie_word_embeddings": False,
+            },
+        },
+    },
+    "jamba": {
+        "base": JAMBA,
+        "cases": {
+            "dense, biases, tied": {
+                "num_experts": 1,
+                "num_experts_per_tok": 1,
+                "mamba_proj_bias": True,
+                "tie_word_embeddings": True,
+                "num_key_value_heads": 1,
+            },
+            "named layers": {
+                "layers_block_type": ["attention", "mamba", "mamba"],
+                "num_hidden_layers": 3,
+                "mamba_conv_bias": False,
+                "mamba_dt_rank": "auto",
+                "mamba_expand": 1,
+                "mamba_d_state": 8,
+            },
+        },
+    },
+    "kimi_linear": {
+        "base": KIMI,
+        "cases": {
+            "softmax, groups, narrow heads": {
+                "moe_router_activation_func": "softmax",
+                "num_expert_group": 2,
+                "topk_group": 1,
+                "num_shared_experts": 0,
+                "moe_renormalize": False,
+                "qk_nope_head_dim": None,
+                "v_head_dim": None,
+                "num_attention_heads": 2,
+                "linear_attn_config": {
+                    "kda_layers": [2, 3],
+                    "num_heads": 4,
+                    "head_dim": 32,
+                    "short_conv_kernel_size": 3,
+                },
             },
         },
     },
@@ -144,6 +320,7 @@ RECURRENT = {
             },
         },
     },
+    "mamba": {"base": MAMBA, "cases": MAMBAS},
     "mamba2": {
         "base": STATES,
         "cases": {
@@ -156,6 +333,66 @@ RECURRENT = {
                 "tie_word_embeddings": False,
             },
             "biases": {"use_bias": True, "use_conv_bias": False, "state_size": 64},
+        },
+    },
+    "nemotron_h": {
+        "base": NEMOTRON,
+        "cases": {
+            "biases, limits, named layers": {
+                "hybrid_override_pattern": None,
+                "layers_block_type": ["mamba", "attention", "mlp"],
+                "mlp_bias": True,
+                "attention_bias": True,
+                "mamba_proj_bias": True,
+                "time_step_limit": [0.1, 0.8],
+                "n_groups": 1,
+                "num_key_value_heads": 1,
+            },
+            "latent, groups": {
+                "hybrid_override_pattern": "ME*E",
+                "moe_latent_size": 64,
+                "n_routed_experts": 8,
+                "n_group": 4,
+                "topk_group": 2,
+                "n_shared_experts": None,
+            },
+        },
+    },
+    "olmo_hybrid": {
+        "base": {
+            "num_hidden_layers": 4,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "linear_key_head_dim": 32,
+            "linear_value_head_dim": 32,
+            "linear_conv_kernel_dim": 4,
+            "linear_allow_neg_eigval": True,
+            "attention_bias": False,
+        },
+        "cases": {
+            "no positions, biases": {
+                "layer_types": ["linear_attention", "full_attention"],
+                "num_hidden_layers": 2,
+                "rope_parameters": {"rope_theta": None},
+                "attention_bias": True,
+                "linear_allow_neg_eigval": False,
+                "layer_norm_epsilon": 1e-4,
+                "num_key_value_heads": 4,
+            },
+        },
+    },
+    "plamo2": {
+        "base": PLAMO2,
+        "cases": {
+            "every third attends": {
+                "mamba_step": 3,
+                "mamba_num_heads": 6,
+                "hidden_size_per_head": 16,
+                "mamba_d_conv": 3,
+                "num_attention_heads": 6,
+                "num_key_value_heads": 3,
+                "tie_word_embeddings": False,
+            },
         },
     },
     "qwen3_5": {
@@ -196,6 +433,19 @@ RECURRENT = {
                 "rope_scaling": YARN,
                 "mlp_only_layers": [3],
                 "norm_topk_prob": False,
+            },
+        },
+    },
+    "recurrent_gemma": {
+        "base": GRIFFIN,
+        "cases": {
+            "untied, without a cap": {
+                "tie_word_embeddings": False,
+                "logits_soft_cap": 0.0,
+                "block_types": None,
+                "_block_types": ["recurrent", "attention"],
+                "embeddings_scale_by_sqrt_dim": False,
+                "num_attention_heads": 2,
             },
         },
     },

@@ -44,6 +44,26 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ),
         ("mamba2", states.clone()),
         ("falcon_h1", states.clone()),
+        (
+            "jamba",
+            json!({"mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2,
+                "mamba_dt_rank": 8, "attn_layer_period": 2, "expert_layer_period": 2}),
+        ),
+        (
+            "kimi_linear",
+            json!({"num_hidden_layers": 3, "kv_lora_rank": 64, "qk_rope_head_dim": 16,
+                "num_experts_per_token": 2, "linear_attn_config":
+                    {"kda_layers": [1, 3], "num_heads": 4, "head_dim": 32}}),
+        ),
+        (
+            "recurrent_gemma",
+            json!({"attention_window_size": 40, "num_key_value_heads": 1,
+                "block_types": ["recurrent", "attention"]}),
+        ),
+        (
+            "bailing_moe_linear",
+            json!({"layer_group_size": 2, "group_norm_size": 2, "num_shared_experts": 1}),
+        ),
     ];
     let with_experts = |(family, more): (&'static str, Value)| {
         let mut all = experts.clone();

@@ -43,6 +43,26 @@ impl Linear {
     }
 }
 
+/// Two linear layers one after the other, by way of few numbers.
+#[derive(Debug, Clone)]
+pub struct Through {
+    pub down: Linear,
+    pub up: Linear,
+}
+
+impl Through {
+    /// From `[T, columns]` to `[T, rows]`.
+    pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
+        self.up.forward(&self.down.forward(x)?)
+    }
+
+    pub fn arrays(&self) -> Vec<&Array> {
+        let mut arrays = self.down.arrays();
+        arrays.extend(self.up.arrays());
+        arrays
+    }
+}
+
 /// `x Wᵀ + b` with one of many weights for each row.
 #[derive(Debug, Clone)]
 pub struct ExpertLinear {

@@ -3,7 +3,10 @@
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{CausalConv, Context, Linear, Norm, by_sequence, gated_delta::parts, silu, split};
-use crate::{mlx::Recurrence, models::spec::Mamba2Spec};
+use crate::{
+    mlx::{Decays, Erase, Recurrence},
+    models::spec::Mamba2Spec,
+};
 
 #[derive(Debug, Clone)]
 pub struct Mamba2 {
@@ -54,19 +57,15 @@ impl Mamba2 {
         let values = [batch, count, spec.heads as i32, spec.head_dim as i32];
         let groups = [batch, count, spec.groups as i32, spec.state as i32];
         let x = x.reshape(&values)?;
-        let steps = steps.as_dtype(Dtype::Float32)?.add(&self.step_bias)?;
-        let steps = ops::logaddexp(steps, Array::from_f32(0.0))?;
-        let (least, most) = spec.step_limit;
-        let steps = ops::maximum(steps, Array::from_f32(least))?;
-        let steps = ops::minimum(steps, Array::from_f32(most))?;
+        let steps = time_steps(&steps, &self.step_bias, spec.step_limit)?;
         let recurrence = Recurrence {
             queries: queries.reshape(&groups)?,
             keys: keys.reshape(&groups)?,
             values: x.clone(),
-            log_decays: steps.multiply(&self.slopes)?,
+            decays: Decays::Head(steps.multiply(&self.slopes)?),
             weights: steps,
             state,
-            delta: false,
+            erase: Erase::Nothing,
         };
         let (y, state) = recurrence.run()?;
         let y = y.add(x.multiply(self.skip.expand_dims(-1)?)?)?;
@@ -82,4 +81,12 @@ impl Mamba2 {
         arrays.extend(self.output.arrays());
         arrays
     }
+}
+
+/// Time steps of a state space: softplus of `x` and a bias, within limits, f32.
+pub fn time_steps(x: &Array, bias: &Array, (least, most): (f32, f32)) -> Result<Array, Exception> {
+    let steps = x.as_dtype(Dtype::Float32)?.add(bias)?;
+    let steps = ops::logaddexp(steps, Array::from_f32(0.0))?;
+    let steps = ops::maximum(steps, Array::from_f32(least))?;
+    ops::minimum(steps, Array::from_f32(most))
 }

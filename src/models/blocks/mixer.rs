@@ -3,7 +3,8 @@
 use mlx_rs::{Array, error::Exception};
 
 use super::{
-    Attention, Context, GatedDelta, GatedMlp, Mamba2, Matrix, Mla, Moe, PlainMlp, ShortConv,
+    Attention, Context, GatedDelta, GatedMlp, Lightning, Mamba, Mamba2, Matrix, Mla, Moe, PlainMlp,
+    RgLru, ShortConv,
 };
 
 #[derive(Debug, Clone)]
@@ -12,7 +13,10 @@ pub enum Mixer {
     Mla(Mla),
     ShortConv(ShortConv),
     GatedDelta(GatedDelta),
+    Mamba(Mamba),
     Mamba2(Mamba2),
+    Lightning(Lightning),
+    RgLru(RgLru),
     /// Side by side, their results added.
     Both(Box<(Attention, Mamba2)>),
 }
@@ -25,7 +29,10 @@ impl Mixer {
             Self::Mla(attention) => attention.forward(x, at),
             Self::ShortConv(conv) => conv.forward(x, at),
             Self::GatedDelta(delta) => delta.forward(x, at),
+            Self::Mamba(mamba) => mamba.forward(x, at),
             Self::Mamba2(mamba) => mamba.forward(x, at),
+            Self::Lightning(attention) => attention.forward(x, at),
+            Self::RgLru(unit) => unit.forward(x, at),
             Self::Both(both) => {
                 let (attention, mamba) = &**both;
                 let mixed = mamba.forward(x, at)?;
@@ -40,7 +47,10 @@ impl Mixer {
             Self::Mla(attention) => attention.arrays(),
             Self::ShortConv(conv) => conv.arrays(),
             Self::GatedDelta(delta) => delta.arrays(),
+            Self::Mamba(mamba) => mamba.arrays(),
             Self::Mamba2(mamba) => mamba.arrays(),
+            Self::Lightning(attention) => attention.arrays(),
+            Self::RgLru(unit) => unit.arrays(),
             Self::Both(both) => {
                 let (attention, mamba) = &**both;
                 let mut arrays = attention.arrays();

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Mla {
     parts: MlaParts,
-    rope: Rope,
+    rope: Option<Rope>,
     heads: i32,
     rank: i32,
     plain: i32,
@@ -45,10 +45,13 @@ pub struct MlaParts {
 
 impl Mla {
     pub fn new(spec: &MlaSpec, parts: MlaParts) -> Self {
-        let magnitude = Rope::magnitude(&spec.rope);
+        let magnitude = spec.rope.as_ref().map_or(1.0, Rope::magnitude);
         Self {
             parts,
-            rope: Rope::new(&spec.rope, spec.rope_dim),
+            rope: spec
+                .rope
+                .as_ref()
+                .map(|rope| Rope::new(rope, spec.rope_dim)),
             heads: spec.heads as i32,
             rank: spec.kv_rank as i32,
             plain: spec.plain_dim as i32,
@@ -90,7 +93,7 @@ impl Mla {
     /// Single rows at the beginning of a step together, other sequences each.
     fn by_sequence(&self, rows: &[Array; 3], at: &mut Context) -> Result<Array, Exception> {
         let sequences = at.plan.sequences;
-        let singles = match self.rope.is_static() {
+        let singles = match self.rope.as_ref().is_none_or(Rope::is_static) {
             true => at.plan.leading_few(1).0,
             false => 0,
         };
@@ -169,12 +172,15 @@ impl Mla {
     }
 
     fn turn(&self, x: &Array, sequences: &[SequenceRows]) -> Result<Array, Exception> {
+        let Some(rope) = &self.rope else {
+            return Ok(x.clone());
+        };
         if let [only] = sequences {
-            return self.rope.forward(x, only.position);
+            return rope.forward(x, only.position);
         }
         let positions = sequences.iter().map(|rows| rows.position);
         let positions = Array::from_iter(positions, &[sequences.len() as i32]);
-        self.rope.forward_each(x, &positions)
+        rope.forward_each(x, &positions)
     }
 
     /// Whether `rows` queries cost less in the space of latents: there, every

@@ -4,7 +4,9 @@
 mod activation;
 mod attention;
 mod gated_delta;
+mod lightning;
 mod linear;
+mod mamba;
 mod mamba2;
 mod matrix;
 mod mixer;
@@ -14,13 +16,16 @@ mod moe;
 mod norm;
 mod precision;
 mod recurrent;
+mod rg_lru;
 mod rope;
 mod short_conv;
 
 pub use activation::silu;
 pub use attention::{Attention, AttentionParts, Context};
 pub use gated_delta::GatedDelta;
-pub use linear::{ExpertLinear, Linear, Projections};
+pub use lightning::Lightning;
+pub use linear::{ExpertLinear, Linear, Projections, Through};
+pub use mamba::Mamba;
 pub use mamba2::Mamba2;
 pub use matrix::Matrix;
 pub use mixer::{Mixer, Mlp};
@@ -30,6 +35,7 @@ pub use moe::{Moe, Router, Shared};
 pub use norm::Norm;
 pub use precision::{Precision, on_gpu};
 pub use recurrent::{CausalConv, by_sequence};
+pub use rg_lru::RgLru;
 pub use rope::{Rope, yarn_magnitude};
 pub use short_conv::ShortConv;
 

@@ -5,7 +5,7 @@
 
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use super::{ExpertLinear, GatedMlp, Linear, on_gpu, split};
+use super::{ExpertLinear, Linear, Mlp, Through, on_gpu, split};
 use crate::{
     mlx::ExpertRows,
     models::spec::{Activation, GroupScore, Routing, Score, SharedWeight},
@@ -17,8 +17,12 @@ const SORT_FROM: i32 = 64;
 #[derive(Debug, Clone)]
 pub struct Moe {
     pub router: Router,
-    /// Gate and up side by side, or each alone where they are stored in
-    /// different ways.
+    /// To what experts see, and back from what they give.
+    pub latent: Option<Through>,
+    /// Whether experts have gates.
+    pub gated: bool,
+    /// Gate, where there is one, and up side by side, or each alone where they
+    /// are stored in different ways.
     pub gate_up: Vec<ExpertLinear>,
     pub down: ExpertLinear,
     pub activation: Activation,
@@ -38,7 +42,7 @@ pub struct Router {
 /// The expert that every row goes through.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    pub mlp: GatedMlp,
+    pub mlp: Mlp,
     pub weight: SharedWeight,
     /// What makes the weight: one number a row, or the shares of both.
     pub gate: Option<Linear>,
@@ -48,7 +52,13 @@ impl Moe {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
         let (experts, weights) = self.router.forward(x)?;
-        let mixed = self.mix(x, &experts, &weights)?;
+        let mixed = match &self.latent {
+            Some(latent) => {
+                let mixed = self.mix(&latent.down.forward(x)?, &experts, &weights)?;
+                latent.up.forward(&mixed)?
+            }
+            None => self.mix(x, &experts, &weights)?,
+        };
         match &self.shared {
             Some(shared) => shared.add_to(&mixed, x),
             None => Ok(mixed),
@@ -102,7 +112,10 @@ impl Moe {
             [only] => only.clone(),
             parts => ops::concatenate(parts, 1)?,
         };
-        let inner = self.activation.forward(&gate_up)?;
+        let inner = match self.gated {
+            true => self.activation.forward(&gate_up)?,
+            false => self.activation.of(&gate_up)?,
+        };
         self.down.forward(&inner, ExpertRows { share: 1, ..rows })
     }
 
@@ -111,6 +124,7 @@ impl Moe {
         arrays.extend(&self.router.correction);
         arrays.extend(self.gate_up.iter().flat_map(ExpertLinear::arrays));
         arrays.extend(self.down.arrays());
+        arrays.extend(self.latent.iter().flat_map(Through::arrays));
         if let Some(shared) = &self.shared {
             arrays.extend(shared.mlp.arrays());
             arrays.extend(shared.gate.iter().flat_map(Linear::arrays));
@@ -208,7 +222,7 @@ fn first(x: &Array, count: i32, axis: i32) -> Result<Array, Exception> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::blocks::{Matrix, Projections};
+    use crate::models::blocks::{GatedMlp, Matrix, Projections};
 
     fn values(shape: &[i32], seed: i32) -> Array {
         let size: i32 = shape.iter().product();
@@ -236,15 +250,17 @@ mod tests {
                 routing: Routing::SOFTMAX,
                 active: 2,
             },
+            latent: None,
+            gated: true,
             gate_up: vec![experts([5, 48, 32], 2)],
             down: experts([5, 32, 24], 4),
             activation: Activation::Clamped,
             shared: Some(Shared {
-                mlp: GatedMlp {
+                mlp: Mlp::Gated(GatedMlp {
                     gate_up: Projections::new(vec![linear([48, 32], 6)]).unwrap(),
                     down: linear([32, 24], 7),
                     activation: Activation::Gelu,
-                },
+                }),
                 weight: SharedWeight::Sigmoid,
                 gate: Some(linear([1, 32], 8)),
             }),

@@ -5,19 +5,10 @@ use mlx_rs::{Array, ops};
 use super::Builder;
 use crate::models::{
     ModelError,
-    blocks::{
-        Attention, AttentionParts, CausalConv, GatedDelta, Linear, Mamba2, Matrix, Mixer, Mla,
-        MlaParts, Norm, Projections, ShortConv,
-    },
-    spec::{
-        AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm, QkvLayout,
-        ShortConvSpec,
-    },
+    blocks::{Attention, AttentionParts, Linear, Matrix, Mixer, Mla, MlaParts, Norm, Projections},
+    spec::{AttentionSpec, MixerSpec, MlaSpec, QkNorm, QkvLayout},
     weights::ExpertNames,
 };
-
-/// The convolution before the gated delta rule.
-pub(super) const DELTA_CONV: &str = "linear_attn.conv1d";
 
 impl Builder<'_> {
     pub(super) fn mixer(&mut self, spec: &MixerSpec) -> Result<Mixer, ModelError> {
@@ -26,7 +17,10 @@ impl Builder<'_> {
             MixerSpec::Mla(spec) => Mixer::Mla(self.mla(spec)?),
             MixerSpec::ShortConv(spec) => Mixer::ShortConv(self.short_conv(spec)?),
             MixerSpec::GatedDelta(spec) => Mixer::GatedDelta(self.gated_delta(spec)?),
+            MixerSpec::Mamba(spec) => Mixer::Mamba(self.mamba(spec)?),
             MixerSpec::Mamba2(spec) => Mixer::Mamba2(self.mamba2(spec)?),
+            MixerSpec::Lightning(spec) => Mixer::Lightning(self.lightning(spec)?),
+            MixerSpec::RgLru(spec) => Mixer::RgLru(self.rg_lru(spec)?),
             MixerSpec::Both(attention, mamba) => {
                 let mamba = self.mamba2(mamba)?;
                 Mixer::Both(Box::new((self.attention(attention)?, mamba)))
@@ -54,7 +48,8 @@ impl Builder<'_> {
     fn qk_norms(&mut self, spec: &AttentionSpec) -> Result<Option<(Norm, Norm)>, ModelError> {
         let names = self.spec.names;
         let [q, k] = [names.q_norm, names.k_norm].map(|name| self.in_layer(name));
-        Ok(Some(match spec.qk_norm {
+        let eps = spec.qk_norm_eps.unwrap_or(self.spec.norm.eps);
+        let (q, k) = match spec.qk_norm {
             QkNorm::None | QkNorm::Plain => return Ok(None),
             QkNorm::Head | QkNorm::HeadAfter => {
                 (self.norm(q, spec.head_dim)?, self.norm(k, spec.head_dim)?)
@@ -67,15 +62,21 @@ impl Builder<'_> {
                 self.norm_by_head(&q, [spec.heads, spec.head_dim])?,
                 self.norm_by_head(&k, [spec.kv_heads, spec.head_dim])?,
             ),
-        }))
+        };
+        Ok(Some((Norm { eps, ..q }, Norm { eps, ..k })))
     }
 
-    /// A norm with a weight for each head, in one tensor or in one each.
+    /// A norm with a weight for each head, in one tensor or in one each. The
+    /// name may be that of the weight itself.
     fn norm_by_head(&mut self, module: &str, [heads, dim]: [usize; 2]) -> Result<Norm, ModelError> {
         let weight = match module.contains("{}") {
-            false => self
-                .source
-                .tensor(&format!("{module}.weight"), &[heads, dim])?,
+            false => {
+                let name = match module.ends_with("weight") {
+                    true => module.to_owned(),
+                    false => format!("{module}.weight"),
+                };
+                self.source.tensor(&name, &[heads, dim])?
+            }
             true => {
                 let each = |head: usize| {
                     let module = module.replace("{}", &head.to_string());
@@ -199,138 +200,6 @@ impl Builder<'_> {
             Matrix::Dense(weight) => weight.clone(),
             packed => packed.dense(self.precision.activations)?,
         })
-    }
-
-    fn short_conv(&mut self, spec: &ShortConvSpec) -> Result<ShortConv, ModelError> {
-        let (hidden, width) = (self.spec.hidden, spec.width);
-        Ok(ShortConv {
-            input: self.linear("conv.in_proj", 3 * width, hidden, spec.bias)?,
-            conv: self.conv("conv.conv", [width, spec.kernel], spec.bias)?,
-            output: self.linear("conv.out_proj", hidden, width, spec.bias)?,
-        })
-    }
-
-    /// A convolution stored as `[channels, kernel, 1]` or, as PyTorch does,
-    /// `[channels, 1, kernel]`.
-    fn conv(
-        &mut self,
-        module: &str,
-        [channels, kernel]: [usize; 2],
-        bias: bool,
-    ) -> Result<CausalConv, ModelError> {
-        let name = self.in_layer(&format!("{module}.weight"));
-        let torch = [channels, 1, kernel];
-        let shape = match self.source.stored(&name) {
-            Some(stored) if stored == torch => torch,
-            _ => [channels, kernel, 1],
-        };
-        let weight = self.source.exact(&name, &shape)?;
-        let weight = weight.reshape(&[channels as i32, kernel as i32])?;
-        let bias = match bias {
-            true => {
-                let name = self.in_layer(&format!("{module}.bias"));
-                Some(self.source.exact(&name, &[channels])?)
-            }
-            false => None,
-        };
-        Ok(CausalConv::new(&weight, bias)?)
-    }
-
-    fn gated_delta(&mut self, spec: &GatedDeltaSpec) -> Result<GatedDelta, ModelError> {
-        let (hidden, values) = (self.spec.hidden, spec.values());
-        let norm = self.tensor("linear_attn.norm.weight", &[spec.value_dim])?;
-        let eps = self.spec.norm.eps;
-        Ok(GatedDelta {
-            spec: *spec,
-            input: Projections::new(self.delta_input(spec)?)?,
-            conv: self.conv(DELTA_CONV, [spec.channels(), spec.kernel], false)?,
-            slopes: self.slopes("linear_attn.A_log", spec.value_heads)?,
-            step_bias: self.exact("linear_attn.dt_bias", &[spec.value_heads])?,
-            norm: Norm::rms(norm, eps),
-            output: self.linear("linear_attn.out_proj", hidden, values, false)?,
-        })
-    }
-
-    /// Queries, keys and values, β, decays, gates.
-    fn delta_input(&mut self, spec: &GatedDeltaSpec) -> Result<Vec<Linear>, ModelError> {
-        let (hidden, heads) = (self.spec.hidden, spec.value_heads);
-        if !spec.fused {
-            let mut parts = Vec::with_capacity(4);
-            for (part, rows) in [
-                ("in_proj_qkv", spec.channels()),
-                ("in_proj_b", heads),
-                ("in_proj_a", heads),
-                ("in_proj_z", spec.values()),
-            ] {
-                parts.push(self.linear(&format!("linear_attn.{part}"), rows, hidden, false)?);
-            }
-            return Ok(parts);
-        }
-        let both = spec.channels() + spec.values();
-        let both = self.linear("linear_attn.in_proj_qkvz", both, hidden, false)?;
-        let scalars = self.linear("linear_attn.in_proj_ba", 2 * heads, hidden, false)?;
-        // Each key head has what belongs to it in one piece.
-        let share = heads / spec.key_heads;
-        let values = share * spec.value_dim;
-        let keys = spec.key_dim;
-        let rows = |piece: usize, start: usize, count: usize| -> Vec<i32> {
-            let of_head = |head| (head * piece + start..).take(count).map(|row| row as i32);
-            (0..spec.key_heads).flat_map(of_head).collect()
-        };
-        let piece = 2 * keys + 2 * values;
-        let part = |start, count| both.select(&rows(piece, start, count));
-        let (queries, key) = (part(0, keys)?, part(keys, keys)?);
-        let (value, gate) = (part(2 * keys, values)?, part(2 * keys + values, values)?);
-        let weights = scalars.select(&rows(2 * share, 0, share))?;
-        let decays = scalars.select(&rows(2 * share, share, share))?;
-        Ok(vec![queries, key, value, weights, decays, gate])
-    }
-
-    fn mamba2(&mut self, spec: &Mamba2Spec) -> Result<Mamba2, ModelError> {
-        let (hidden, width) = (self.spec.hidden, spec.width());
-        let name = |part: &str| format!("{}.{part}", spec.module);
-        let conv = name("conv1d");
-        if spec.converted {
-            self.check_converted(&conv)?;
-        }
-        let norm = match spec.norm_groups {
-            None => None,
-            Some(_) => {
-                let weight = self.tensor(&name("norm.weight"), &[width])?;
-                Some(Norm::rms(weight, self.spec.norm.eps))
-            }
-        };
-        Ok(Mamba2 {
-            spec: *spec,
-            input: self.linear(&name("in_proj"), spec.inputs(), hidden, spec.in_bias)?,
-            conv: self.conv(&conv, [spec.channels(), spec.kernel], spec.conv_bias)?,
-            slopes: self.slopes(&name("A_log"), spec.heads)?,
-            step_bias: self.exact(&name("dt_bias"), &[spec.heads])?,
-            skip: self.exact(&name("D"), &[spec.heads])?,
-            norm,
-            output: self.linear(&name("out_proj"), hidden, width, spec.out_bias)?,
-        })
-    }
-
-    /// Refuses convolutions that are stored as PyTorch does.
-    fn check_converted(&self, module: &str) -> Result<(), ModelError> {
-        let name = self.in_layer(&format!("{module}.weight"));
-        match self.source.stored(&name).as_deref() {
-            Some([_, 1, kernel]) if *kernel > 1 => Err(ModelError::Unconverted { tensor: name }),
-            _ => Ok(()),
-        }
-    }
-
-    /// −e^x of a tensor that holds the ln of rates of decay.
-    fn slopes(&mut self, part: &str, heads: usize) -> Result<Array, ModelError> {
-        let log_rates = self.exact(part, &[heads])?;
-        Ok(log_rates.exp()?.negative()?)
-    }
-
-    /// A tensor of the layer that is being built, in f32.
-    fn exact(&mut self, part: &str, shape: &[usize]) -> Result<Array, ModelError> {
-        let name = self.in_layer(part);
-        self.source.exact(&name, shape)
     }
 }
 

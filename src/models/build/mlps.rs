@@ -5,7 +5,7 @@ use mlx_rs::{Array, ops};
 use super::Builder;
 use crate::models::{
     ModelError,
-    blocks::{ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared},
+    blocks::{ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared, Through},
     spec::{GateUpLayout, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec, SharedWeight},
     weights::ExpertNames,
 };
@@ -66,6 +66,7 @@ impl Builder<'_> {
 
     fn moe(&mut self, spec: &MoeSpec) -> Result<Moe, ModelError> {
         let (names, hidden, inner) = (spec.names, self.spec.hidden, spec.intermediate);
+        let width = spec.latent.unwrap_or(hidden);
         let correction = self.correction(spec)?;
         let router = Router {
             linear: self.linear(names.router, spec.experts, hidden, spec.router_bias)?,
@@ -76,14 +77,27 @@ impl Builder<'_> {
         let (gate_up, down) = match self.joined(spec)? {
             Some((gate_up, down)) => (vec![gate_up], down),
             None => {
-                let gate = self.experts(spec, 0, inner, hidden)?;
-                let up = self.experts(spec, 1, inner, hidden)?;
-                let down = self.experts(spec, 2, hidden, inner)?;
-                (ExpertLinear::stack(vec![gate, up])?, down)
+                let gated = usize::from(!spec.gated)..2;
+                let inputs = gated.map(|part| self.experts(spec, part, inner, width));
+                let inputs = inputs.collect::<Result<_, _>>()?;
+                let down = self.experts(spec, 2, width, inner)?;
+                (ExpertLinear::stack(inputs)?, down)
             }
+        };
+        let latent = match spec.latent {
+            Some(latent) => {
+                let [down, up] = names.latent;
+                Some(Through {
+                    down: self.linear(down, latent, hidden, false)?,
+                    up: self.linear(up, hidden, latent, false)?,
+                })
+            }
+            None => None,
         };
         Ok(Moe {
             router,
+            latent,
+            gated: spec.gated,
             gate_up,
             down,
             activation: spec.activation,
@@ -207,17 +221,22 @@ impl Builder<'_> {
             SharedWeight::Shares => Some(self.linear(name, 2, hidden, true)?),
         };
         let [first, second, down] = moe.names.shared;
-        let mlp = match first == second {
+        let mlp = if !moe.gated {
+            Mlp::Plain(PlainMlp {
+                up: self.linear(second, inner, hidden, spec.bias)?,
+                down: self.linear(down, hidden, inner, spec.bias)?,
+                activation: spec.activation,
+            })
+        } else if first == second {
             // Gate and up are one matrix.
-            true => {
-                let gate_up = self.linear(first, 2 * inner, hidden, spec.bias)?;
-                GatedMlp {
-                    gate_up: Projections::new(vec![gate_up])?,
-                    down: self.linear(down, hidden, inner, spec.bias)?,
-                    activation: spec.activation,
-                }
-            }
-            false => self.three(moe.names.shared, &gated)?,
+            let gate_up = self.linear(first, 2 * inner, hidden, spec.bias)?;
+            Mlp::Gated(GatedMlp {
+                gate_up: Projections::new(vec![gate_up])?,
+                down: self.linear(down, hidden, inner, spec.bias)?,
+                activation: spec.activation,
+            })
+        } else {
+            Mlp::Gated(self.three(moe.names.shared, &gated)?)
         };
         Ok(Shared {
             mlp,

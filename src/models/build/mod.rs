@@ -4,6 +4,7 @@
 
 mod mixers;
 mod mlps;
+mod recurrent;
 
 use mlx_rs::{Array, Dtype};
 
@@ -90,10 +91,10 @@ impl Builder<'_> {
     fn norm_offset(&self) -> f32 {
         match self.spec.norm.offset {
             NormOffset::None => 0.0,
-            NormOffset::One => 1.0,
+            NormOffset::One | NormOffset::Fifths => 1.0,
             NormOffset::OneIfPublished => {
                 let convolution = |index| {
-                    let name = self.spec.names.in_layer(index, mixers::DELTA_CONV);
+                    let name = self.spec.names.in_layer(index, recurrent::DELTA_CONV);
                     self.source.stored(&format!("{name}.weight"))
                 };
                 let stored = (0..self.spec.layers.len()).find_map(convolution);
@@ -109,39 +110,47 @@ impl Builder<'_> {
     fn layer(&mut self) -> Result<Layer, ModelError> {
         let (spec, names) = (self.spec, &self.spec.names);
         let layer = &spec.layers[self.index];
-        let [before_mixer, before_mlp] = spec.norms.before();
+        let places = layer.norms.unwrap_or(spec.norms);
+        let [before_mixer, before_mlp] = places.before();
         let mut branches = Vec::with_capacity(2);
         if let Some(mixer) = &layer.mixer {
             let mixer = Block::Mixer(Box::new(self.mixer(mixer)?));
             let around = [names.before_mixer, names.after_mixer];
-            branches.push(self.branch(mixer, before_mixer, around)?);
+            branches.push(self.branch(mixer, [before_mixer, places.after()], around)?);
         }
         if let Some(mlp) = &layer.mlp {
             let mlp = Block::Mlp(self.mlp(mlp)?);
             let around = [names.before_mlp, names.after_mlp];
-            branches.push(self.branch(mlp, before_mlp, around)?);
+            branches.push(self.branch(mlp, [before_mlp, places.after()], around)?);
         }
         Ok(Layer {
             branches,
-            parallel: spec.norms.is_parallel(),
+            parallel: places.is_parallel(),
         })
     }
 
     fn branch(
         &mut self,
         block: Block,
-        normed: bool,
+        [is_before, is_after]: [bool; 2],
         [before, after]: [&str; 2],
     ) -> Result<Branch, ModelError> {
-        let (places, hidden) = (self.spec.norms, self.spec.hidden);
-        let mut norm = |wanted: bool, name: &str| {
+        let hidden = self.spec.hidden;
+        let offset = match (self.spec.norm.offset, &block) {
+            (NormOffset::Fifths, Block::Mixer(_)) => 1.0 / 5.0,
+            (NormOffset::Fifths, Block::Mlp(_)) => 1.0 / 5f32.powf(1.5),
+            _ => self.norm_offset,
+        };
+        let usual = self.norm_offset;
+        let mut norm = |wanted: bool, name: &str, offset: f32| {
             let module = self.in_layer(name);
-            wanted.then(|| self.norm(module, hidden)).transpose()
+            let norm = wanted.then(|| self.norm_from(module, hidden, offset));
+            norm.transpose()
         };
         Ok(Branch {
-            before: norm(normed, before)?,
+            before: norm(is_before, before, usual)?,
             block,
-            after: norm(places.after(), after)?,
+            after: norm(is_after, after, offset)?,
         })
     }
 
@@ -186,6 +195,16 @@ impl Builder<'_> {
 
     /// A norm of the model's kind.
     fn norm(&mut self, module: String, length: usize) -> Result<Norm, ModelError> {
+        self.norm_from(module, length, self.norm_offset)
+    }
+
+    /// A norm of the model's kind, its weights being distances from `offset`.
+    fn norm_from(
+        &mut self,
+        module: String,
+        length: usize,
+        offset: f32,
+    ) -> Result<Norm, ModelError> {
         let spec = self.spec.norm;
         let mut part = |wanted: bool, part: &str| {
             let name = format!("{module}.{part}");
@@ -195,9 +214,9 @@ impl Builder<'_> {
         };
         let (mut weight, bias) = (part(spec.weight, "weight")?, part(spec.bias, "bias")?);
         if let Some(weight) = &mut weight
-            && self.norm_offset != 0.0
+            && offset != 0.0
         {
-            let offset = Array::from_f32(self.norm_offset);
+            let offset = Array::from_f32(offset);
             *weight = weight.add(offset.as_dtype(weight.dtype())?)?;
         }
         Ok(Norm {

@@ -10,7 +10,7 @@ use crate::models::{
     },
 };
 
-const NAMES: Names = Names {
+pub const NAMES: Names = Names {
     embedding: "model.word_embeddings",
     fused_qkv: "attention.query_key_value",
     output: "attention.dense",

@@ -131,6 +131,8 @@ pub fn moe(
         active: config.size("num_experts_per_tok")?,
         intermediate: config.size(intermediate)?,
         activation: Activation::Silu,
+        gated: true,
+        latent: None,
         expert_bias: false,
         router_bias: false,
         routing: Routing::SOFTMAX,
@@ -292,7 +294,7 @@ pub fn mla(config: &Config, rope: RopeSpec, value_dim: usize) -> Result<MlaSpec,
         value_dim,
         bias: config.flag_or("attention_bias", false)?,
         norm_eps: 1e-6,
-        rope,
+        rope: Some(rope),
         scale: growth * growth / ((plain_dim + rope_dim) as f64).sqrt(),
     })
 }

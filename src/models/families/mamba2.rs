@@ -33,10 +33,12 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         norm_groups: Some(1),
         converted: false,
     });
-    let layer = LayerSpec {
-        mixer: Some(mixer),
-        mlp: None,
-    };
+    of_states(config, mixer)
+}
+
+/// Layers of nothing but `mixer`.
+pub fn of_states(config: &Config, mixer: MixerSpec) -> Result<ModelSpec, ModelError> {
+    let layer = LayerSpec::mixing(mixer);
     let context = config.size_or_none("max_position_embeddings")?;
     Ok(ModelSpec {
         family: config.text("model_type")?.to_owned(),

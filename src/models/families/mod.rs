@@ -2,6 +2,7 @@
 //! [`ModelSpec`]. `docs/adding-a-family.md` shows how to add one.
 
 mod bailing_moe;
+mod bailing_moe_linear;
 mod cohere;
 mod cohere2;
 mod common;
@@ -33,10 +34,13 @@ mod helium;
 mod hunyuan_v1_dense;
 mod internlm2;
 mod internlm3;
+mod jamba;
+mod kimi_linear;
 mod lfm2;
 mod lfm2_moe;
 mod llama;
 mod llama4;
+mod mamba;
 mod mamba2;
 mod mimo;
 mod minicpm;
@@ -46,11 +50,14 @@ mod ministral3;
 mod mistral;
 mod mixtral;
 mod nemotron;
+mod nemotron_h;
 mod olmo2;
 mod olmo3;
+mod olmo_hybrid;
 mod olmoe;
 mod phi;
 mod phi3;
+mod plamo2;
 mod qwen;
 mod qwen2;
 mod qwen2_moe;
@@ -58,6 +65,7 @@ mod qwen3;
 mod qwen3_5;
 mod qwen3_moe;
 mod qwen3_next;
+mod recurrent_gemma;
 mod seed_oss;
 mod smollm3;
 mod stablelm;
@@ -71,6 +79,7 @@ type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
 /// `model_type` of config.json and the function that understands it.
 const FAMILIES: &[(&str, Describe)] = &[
     ("bailing_moe", bailing_moe::spec),
+    ("bailing_moe_linear", bailing_moe_linear::spec),
     ("cohere", cohere::spec),
     ("cohere2", cohere2::spec),
     ("deepseek", deepseek::spec),
@@ -83,6 +92,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("exaone4", exaone4::spec),
     ("exaone_moe", exaone_moe::spec),
     ("falcon_h1", falcon_h1::spec),
+    ("falcon_mamba", mamba::spec),
     ("gemma", gemma::spec),
     ("gemma2", gemma2::spec),
     ("gemma3", gemma3::spec),
@@ -102,12 +112,15 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("hunyuan_v1_dense", hunyuan_v1_dense::spec),
     ("internlm2", internlm2::spec),
     ("internlm3", internlm3::spec),
+    ("jamba", jamba::spec),
     ("joyai_llm_flash", deepseek_v3::spec),
     ("kimi_k2", deepseek_v3::spec),
+    ("kimi_linear", kimi_linear::spec),
     ("lfm2", lfm2::spec),
     ("lfm2_moe", lfm2_moe::spec),
     ("llama", llama::spec),
     ("llama4", llama4::spec),
+    ("mamba", mamba::spec),
     ("mamba2", mamba2::spec),
     ("mimo", mimo::spec),
     ("minicpm", minicpm::spec),
@@ -118,11 +131,14 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("mistral", mistral::spec),
     ("mixtral", mixtral::spec),
     ("nemotron", nemotron::spec),
+    ("nemotron_h", nemotron_h::spec),
     ("olmo2", olmo2::spec),
     ("olmo3", olmo3::spec),
+    ("olmo_hybrid", olmo_hybrid::spec),
     ("olmoe", olmoe::spec),
     ("phi", phi::spec),
     ("phi3", phi3::spec),
+    ("plamo2", plamo2::spec),
     ("qwen", qwen::spec),
     ("qwen2", qwen2::spec),
     ("qwen2_moe", qwen2_moe::spec),
@@ -133,6 +149,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("qwen3_5_text", qwen3_5::spec),
     ("qwen3_moe", qwen3_moe::spec),
     ("qwen3_next", qwen3_next::spec),
+    ("recurrent_gemma", recurrent_gemma::spec),
     ("seed_oss", seed_oss::spec),
     ("smollm3", smollm3::spec),
     ("solar_open", glm4_moe::spec),

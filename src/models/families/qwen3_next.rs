@@ -4,20 +4,19 @@
 use super::{common, qwen3_moe};
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{GatedDeltaSpec, MixerSpec, NormOffset, QkNorm},
+    spec::{DeltaLayout, GatedDeltaSpec, MixerSpec, NormOffset, QkNorm},
 };
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
-    let mut spec = hybrid(config, true)?;
+    let mut spec = hybrid(config, DeltaLayout::ByKeyHead)?;
     qwen3_moe::mixtures(config, &mut spec)?;
     Ok(spec)
 }
 
-/// The layers' mixers, with dense MLPs. `fused`: projections are stored by key
-/// head.
-pub fn hybrid(config: &Config, fused: bool) -> Result<ModelSpec, ModelError> {
+/// The layers' mixers, with dense MLPs.
+pub fn hybrid(config: &Config, layout: DeltaLayout) -> Result<ModelSpec, ModelError> {
     let mut spec = common::decoder(config, 131_072, 10_000_000.0)?;
-    let delta = delta(config, fused)?;
+    let delta = delta(config, layout, spec.norm.eps)?;
     let head_dim = common::head_dim(config, &spec)?;
     let bias = config.flag_or("attention_bias", false)?;
     let rotated = common::rotated(config, head_dim, 0.25)?;
@@ -40,14 +39,21 @@ pub fn hybrid(config: &Config, fused: bool) -> Result<ModelSpec, ModelError> {
     Ok(spec)
 }
 
-fn delta(config: &Config, fused: bool) -> Result<GatedDeltaSpec, ModelError> {
+/// The gated delta rule, its results normed with an epsilon.
+pub fn delta(
+    config: &Config,
+    layout: DeltaLayout,
+    norm_eps: f32,
+) -> Result<GatedDeltaSpec, ModelError> {
     let delta = GatedDeltaSpec {
         key_heads: config.size("linear_num_key_heads")?,
         value_heads: config.size("linear_num_value_heads")?,
         key_dim: config.size("linear_key_head_dim")?,
         value_dim: config.size("linear_value_head_dim")?,
         kernel: config.size("linear_conv_kernel_dim")?,
-        fused,
+        layout,
+        doubled: false,
+        norm_eps,
     };
     if !delta.value_heads.is_multiple_of(delta.key_heads) {
         let (values, keys) = (delta.value_heads, delta.key_heads);

@@ -17,7 +17,20 @@ impl ModelSpec {
                     attention(a, config)?;
                     mamba(m, config)?;
                 }
+                Some(MixerSpec::Mamba(m)) => {
+                    kernel(m.kernel, "mamba_d_conv", config)?;
+                    narrow(m.width() + m.selected(), "state_size", config)?;
+                    narrow(m.width() * m.state, "state_size", config)?;
+                }
                 Some(MixerSpec::Mamba2(m)) => mamba(m, config)?,
+                Some(MixerSpec::Lightning(l)) => {
+                    narrow(l.width(), "num_attention_heads", config)?;
+                    divides(l.norm_groups, l.width(), "group_norm_size", config)?;
+                }
+                Some(MixerSpec::RgLru(r)) => {
+                    kernel(r.kernel, "conv1d_width", config)?;
+                    divides(r.heads, r.width, "num_attention_heads", config)?;
+                }
                 Some(MixerSpec::Mla(a)) => latent(a, config)?,
                 Some(MixerSpec::GatedDelta(d)) => {
                     kernel(d.kernel, "linear_conv_kernel_dim", config)?;
@@ -85,6 +98,16 @@ fn narrow(width: usize, key: &str, config: &Config) -> Result<(), ModelError> {
     match width > WIDEST {
         true => Err(config.error(key, format!("makes a layer {width} numbers wide"))),
         false => Ok(()),
+    }
+}
+
+fn divides(parts: usize, width: usize, key: &str, config: &Config) -> Result<(), ModelError> {
+    match width.is_multiple_of(parts) {
+        true => Ok(()),
+        false => Err(config.error(
+            key,
+            format!("is {parts}: it does not divide {width} evenly"),
+        )),
     }
 }
 

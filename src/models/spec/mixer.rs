@@ -2,7 +2,9 @@
 
 use mlx_rs::Dtype;
 
-use super::RopeSpec;
+use super::{
+    GatedDeltaSpec, LightningSpec, Mamba2Spec, MambaSpec, RgLruSpec, RopeSpec, ShortConvSpec,
+};
 use crate::cache::{KvLayer, Packs};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -11,7 +13,10 @@ pub enum MixerSpec {
     Mla(MlaSpec),
     ShortConv(ShortConvSpec),
     GatedDelta(GatedDeltaSpec),
+    Mamba(MambaSpec),
     Mamba2(Mamba2Spec),
+    Lightning(LightningSpec),
+    RgLru(RgLruSpec),
     /// Side by side over the same input, their results added.
     Both(AttentionSpec, Mamba2Spec),
 }
@@ -26,6 +31,8 @@ pub struct AttentionSpec {
     pub output_bias: bool,
     pub qkv: QkvLayout,
     pub qk_norm: QkNorm,
+    /// Epsilon of these norms; `None`: that of the model's norms.
+    pub qk_norm_eps: Option<f32>,
     pub sight: Sight,
     /// Every head has a logit of its own that takes part in the softmax and
     /// stands for no token.
@@ -117,52 +124,10 @@ pub struct MlaSpec {
     pub bias: bool,
     /// Epsilon of the norms of the latents.
     pub norm_eps: f32,
-    pub rope: RopeSpec,
+    /// `None`: positions are not told.
+    pub rope: Option<RopeSpec>,
     /// Of the scores, without what the rotation's magnitude adds.
     pub scale: f64,
-}
-
-/// A gated causal convolution over `kernel` tokens (LFM2).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ShortConvSpec {
-    pub width: usize,
-    pub kernel: usize,
-    pub bias: bool,
-}
-
-/// The gated delta rule (arXiv 2412.06464) behind a short convolution.
-/// `value_heads` is a multiple of `key_heads`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GatedDeltaSpec {
-    pub key_heads: usize,
-    pub value_heads: usize,
-    pub key_dim: usize,
-    pub value_dim: usize,
-    pub kernel: usize,
-    /// One matrix holds queries, keys, values and gates by key head, another
-    /// the two scalars of each head (Qwen3-Next); otherwise four do.
-    pub fused: bool,
-}
-
-/// Mamba 2 (arXiv 2405.21060) behind a short convolution.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mamba2Spec {
-    /// Name of the module within a layer.
-    pub module: &'static str,
-    pub heads: usize,
-    pub head_dim: usize,
-    pub groups: usize,
-    pub state: usize,
-    pub kernel: usize,
-    pub in_bias: bool,
-    pub out_bias: bool,
-    pub conv_bias: bool,
-    /// Least and most of a time step.
-    pub step_limit: (f32, f32),
-    /// Parts that the result is normed in after gating; `None`: gated only.
-    pub norm_groups: Option<usize>,
-    /// Only weights that were converted for MLX mean what this describes.
-    pub converted: bool,
 }
 
 impl AttentionSpec {
@@ -176,6 +141,7 @@ impl AttentionSpec {
             output_bias: false,
             qkv: QkvLayout::Apart,
             qk_norm: QkNorm::None,
+            qk_norm_eps: None,
             sight: Sight::All,
             sinks: false,
             rope: Some(rope),
@@ -231,72 +197,6 @@ impl MlaSpec {
     }
 }
 
-impl ShortConvSpec {
-    fn parameters(&self, hidden: usize) -> usize {
-        let bias = usize::from(self.bias) * (4 * self.width + hidden);
-        4 * hidden * self.width + self.width * self.kernel + bias
-    }
-}
-
-impl GatedDeltaSpec {
-    /// Width of all queries, and of all keys.
-    pub fn keys(&self) -> usize {
-        self.key_heads * self.key_dim
-    }
-
-    /// Width of all values.
-    pub fn values(&self) -> usize {
-        self.value_heads * self.value_dim
-    }
-
-    /// Numbers of a token that go through the convolution.
-    pub fn channels(&self) -> usize {
-        2 * self.keys() + self.values()
-    }
-
-    fn parameters(&self, hidden: usize) -> usize {
-        let inputs = self.channels() + self.values() + 2 * self.value_heads;
-        hidden * (inputs + self.values())
-            + self.channels() * self.kernel
-            + 2 * self.value_heads
-            + self.value_dim
-    }
-}
-
-impl Mamba2Spec {
-    pub fn width(&self) -> usize {
-        self.heads * self.head_dim
-    }
-
-    /// Numbers of a token that go through the convolution.
-    pub fn channels(&self) -> usize {
-        self.width() + 2 * self.groups * self.state
-    }
-
-    /// Width of the input's projection: gate, convolution and time steps.
-    pub fn inputs(&self) -> usize {
-        self.width() + self.channels() + self.heads
-    }
-
-    fn parameters(&self, hidden: usize) -> usize {
-        hidden * (self.inputs() + self.width())
-            + self.channels() * (self.kernel + usize::from(self.conv_bias))
-            + 3 * self.heads
-            + usize::from(self.in_bias) * self.inputs()
-            + usize::from(self.out_bias) * hidden
-            + usize::from(self.norm_groups.is_some()) * self.width()
-    }
-
-    fn state_bytes(&self, element: usize) -> usize {
-        let state = self.heads * self.head_dim * self.state * FLOAT;
-        (self.kernel - 1) * self.channels() * element + state
-    }
-}
-
-/// Bytes of a number of the states that are kept in f32 whatever the model's
-/// type.
-const FLOAT: usize = size_of::<f32>();
-
 impl MixerSpec {
     /// What a layer with this mixer keeps of a token.
     pub fn kv_layer(&self, dtype: Dtype) -> KvLayer {
@@ -314,7 +214,12 @@ impl MixerSpec {
                 packs: Packs::Refused("it keeps latents, which are small already"),
                 ..KvLayer::new(1, a.kv_rank, dtype)
             },
-            Self::ShortConv(_) | Self::GatedDelta(_) | Self::Mamba2(_) => KvLayer::nothing(dtype),
+            Self::ShortConv(_)
+            | Self::GatedDelta(_)
+            | Self::Mamba(_)
+            | Self::Mamba2(_)
+            | Self::Lightning(_)
+            | Self::RgLru(_) => KvLayer::nothing(dtype),
         }
     }
 
@@ -323,10 +228,10 @@ impl MixerSpec {
         match self {
             Self::Attention(_) | Self::Mla(_) => 0,
             Self::ShortConv(c) => (c.kernel - 1) * c.width * element,
-            Self::GatedDelta(d) => {
-                let state = d.value_heads * d.key_dim * d.value_dim * FLOAT;
-                (d.kernel - 1) * d.channels() * element + state
-            }
+            Self::GatedDelta(d) => d.state_bytes(element),
+            Self::Mamba(m) => m.state_bytes(element),
+            Self::Lightning(l) => l.state_bytes(),
+            Self::RgLru(r) => r.state_bytes(element),
             Self::Mamba2(m) | Self::Both(_, m) => m.state_bytes(element),
         }
     }
@@ -337,7 +242,10 @@ impl MixerSpec {
             Self::Mla(a) => a.parameters(hidden),
             Self::ShortConv(c) => c.parameters(hidden),
             Self::GatedDelta(d) => d.parameters(hidden),
+            Self::Mamba(m) => m.parameters(hidden),
             Self::Mamba2(m) => m.parameters(hidden),
+            Self::Lightning(l) => l.parameters(hidden),
+            Self::RgLru(r) => r.parameters(hidden),
             Self::Both(a, m) => a.parameters(hidden) + m.parameters(hidden),
         }
     }

@@ -59,6 +59,11 @@ pub struct MoeSpec {
     pub active: usize,
     pub intermediate: usize,
     pub activation: Activation,
+    /// Experts have gates; otherwise they, and the shared one, are plain.
+    pub gated: bool,
+    /// Width of what experts see and give, where matrices of the mixture's own
+    /// lead there and back.
+    pub latent: Option<usize>,
     pub expert_bias: bool,
     pub router_bias: bool,
     pub routing: Routing,
@@ -158,11 +163,11 @@ impl Routing {
 
 impl MlpSpec {
     pub fn parameters(&self, hidden: usize) -> usize {
-        let gated = |intermediate: usize, bias: bool| {
-            3 * hidden * intermediate + usize::from(bias) * (2 * intermediate + hidden)
+        let gated = |intermediate: usize, width: usize, bias: bool| {
+            3 * width * intermediate + usize::from(bias) * (2 * intermediate + width)
         };
         match self {
-            Self::Gated(g) => gated(g.intermediate, g.bias),
+            Self::Gated(g) => gated(g.intermediate, hidden, g.bias),
             Self::Plain(p) => {
                 2 * hidden * p.intermediate + usize::from(p.bias) * (p.intermediate + hidden)
             }
@@ -170,8 +175,21 @@ impl MlpSpec {
                 let router = m.experts * (hidden + usize::from(m.router_bias));
                 let corrected = m.routing.correction && !m.names.correction_is_optional;
                 let correction = usize::from(corrected) * m.experts;
-                let shared = m.shared.map_or(0, |shared| shared.parameters(hidden));
-                router + correction + shared + m.experts * gated(m.intermediate, m.expert_bias)
+                let width = m.latent.unwrap_or(hidden);
+                let latent = m.latent.map_or(0, |latent| 2 * hidden * latent);
+                let shared = m.shared.map_or(0, |shared| {
+                    let gate = match m.gated {
+                        true => 0,
+                        false => shared.intermediate * (hidden + usize::from(shared.bias)),
+                    };
+                    shared.parameters(hidden) - gate
+                });
+                let gate = match m.gated {
+                    true => 0,
+                    false => m.intermediate * (width + usize::from(m.expert_bias)),
+                };
+                let expert = gated(m.intermediate, width, m.expert_bias) - gate;
+                router + correction + latent + shared + m.experts * expert
             }
         }
     }

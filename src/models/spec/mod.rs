@@ -12,16 +12,20 @@ mod mixer;
 mod mlp;
 mod names;
 mod norm;
+mod recurrent;
 mod rope;
 
-pub use mixer::{AttentionSpec, GatedDeltaSpec, Mamba2Spec, MixerSpec, MlaSpec, QkNorm};
-pub use mixer::{QkvLayout, ShortConvSpec, Sight, Temperature};
+pub use mixer::{AttentionSpec, MixerSpec, MlaSpec, QkNorm, QkvLayout, Sight, Temperature};
 pub use mlp::{
     Activation, GateUpLayout, GatedSpec, GroupScore, MlpSpec, MoeSpec, PlainSpec, Routing, Score,
 };
 pub use mlp::{SharedSpec, SharedWeight};
 pub use names::{Joined, MoeNames, Names};
 pub use norm::{NormOffset, NormPlaces, NormSpec};
+pub use recurrent::{
+    DeltaLayout, GatedDeltaSpec, LightningSpec, Mamba2Spec, MambaLayout, MambaSpec, RgLruSpec,
+    ShortConvSpec, StepNorms,
+};
 pub use rope::{RopeScaling, RopeSpec};
 
 /// A decoder-only model: embedding, layers of a mixer and an MLP, a final norm
@@ -58,6 +62,8 @@ pub struct ModelSpec {
 pub struct LayerSpec {
     pub mixer: Option<MixerSpec>,
     pub mlp: Option<MlpSpec>,
+    /// Where its norms stand, if not where those of other layers do.
+    pub norms: Option<NormPlaces>,
 }
 
 /// Constants that some families multiply with.
@@ -84,6 +90,16 @@ impl LayerSpec {
         Self {
             mixer: Some(mixer),
             mlp: Some(mlp),
+            norms: None,
+        }
+    }
+
+    /// A layer of nothing but a mixer.
+    pub fn mixing(mixer: MixerSpec) -> Self {
+        Self {
+            mixer: Some(mixer),
+            mlp: None,
+            norms: None,
         }
     }
 
@@ -160,11 +176,9 @@ impl ModelSpec {
     fn layer_parameters(&self, layer: &LayerSpec) -> usize {
         let hidden = self.hidden;
         let norm = self.norm.parameters(hidden);
-        let after = usize::from(self.norms.after());
-        let [mixer_norms, mlp_norms] = self
-            .norms
-            .before()
-            .map(|is| norm * (usize::from(is) + after));
+        let places = layer.norms.unwrap_or(self.norms);
+        let after = usize::from(places.after());
+        let [mixer_norms, mlp_norms] = places.before().map(|is| norm * (usize::from(is) + after));
         let mixer = layer.mixer.as_ref();
         let mixer = mixer.map(|m| mixer_norms + m.parameters(hidden));
         let mlp = layer.mlp.as_ref();

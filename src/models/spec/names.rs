@@ -46,6 +46,8 @@ pub struct MoeNames {
     pub each: [&'static str; 3],
     pub shared: [&'static str; 3],
     pub shared_gate: &'static str,
+    /// To what experts see, and back.
+    pub latent: [&'static str; 2],
     pub joined: Joined,
 }
 
@@ -115,6 +117,7 @@ impl MoeNames {
             "mlp.shared_experts.down_proj",
         ],
         shared_gate: "mlp.shared_expert_gate",
+        latent: ["mlp.fc1_latent_proj", "mlp.fc2_latent_proj"],
         joined: Joined {
             gate_up: "mlp.experts.gate_up_proj",
             down: "mlp.experts.down_proj",

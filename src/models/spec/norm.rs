@@ -21,6 +21,9 @@ pub enum NormOffset {
     /// They are in what the makers published, and not any more in what was
     /// converted for MLX: told apart by how convolutions are stored.
     OneIfPublished,
+    /// Distances from 1, but after mixers from 5⁻¹ and after MLPs from 5^-1.5
+    /// (PLaMo 2).
+    Fifths,
 }
 
 /// Norms around the mixer and the MLP, each of which is added to its input.

@@ -214,6 +214,21 @@ impl Config {
         self.required(key, numbers)
     }
 
+    /// A list of objects.
+    pub fn objects(&self, key: &str) -> Result<Vec<Self>, ModelError> {
+        let objects = self.read_as(key, "a list of objects", |value| {
+            let list = value.as_array()?.iter();
+            list.map(|item| item.as_object().cloned()).collect()
+        })?;
+        let objects: Vec<_> = self.required(key, objects)?;
+        let object = |(index, values)| Self {
+            path: self.path.clone(),
+            prefix: format!("{}{key}[{index}].", self.prefix),
+            values,
+        };
+        Ok(objects.into_iter().enumerate().map(object).collect())
+    }
+
     pub fn object_or_none(&self, key: &str) -> Result<Option<Self>, ModelError> {
         let values = self.read_as(key, "an object", |value| value.as_object().cloned())?;
         Ok(values.map(|values| Self {

@@ -225,7 +225,11 @@ impl Model {
     /// When MLX refuses the ids' shape or type.
     pub fn embed(&self, tokens: &Array) -> Result<Array, Exception> {
         let rows = self.embedding.rows(tokens, self.precision.activations)?;
-        times(rows, self.spec.factors.embedding)
+        let rows = times(rows, self.spec.factors.embedding)?;
+        match self.spec.embedding_norm {
+            true => mlx::rms_norm(&rows, None, self.spec.norm.eps),
+            false => Ok(rows),
+        }
     }
 
     /// Logits `[rows wanted, vocab]`, lazy. Keys and values of all rows go to

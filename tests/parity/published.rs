@@ -95,6 +95,9 @@ fn unstack(name: &str, tensor: &Tensor, family: &str, result: &mut Tensors) {
         if family == "kimi_linear" {
             name = name.replace(".mlp.experts.", ".block_sparse_moe.experts.");
         }
+        if family == "phixtral" {
+            name = name.replace(".moe.experts.", ".moe.mlp.");
+        }
         let numbered = name.contains(".block_sparse_moe.") || name.contains(".feed_forward.");
         let parts = match family {
             "nemotron_h" => [("fc1", "up_proj"), ("fc2", "down_proj"), ("", "")],

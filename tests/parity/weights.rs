@@ -125,7 +125,7 @@ impl Writer<'_> {
     fn plain(&mut self, name: &str, shape: &[usize]) {
         let columns: usize = match name.contains("conv") {
             true => shape[1..].iter().product(),
-            false => *shape.last().unwrap(),
+            false => shape.last().copied().unwrap_or(1),
         };
         let numbers = uniform(name, shape.iter().product());
         let unit = ["embed_tokens", "embeddings", "A_log", "sinks"];

@@ -14,7 +14,7 @@ GEMMA3 = {
     "tie_word_embeddings": True,
 }
 LAYER_NORM = {"layer_norm_eps": 1e-5, "rms_norm_eps": None}
-GPT2 = {
+OTHER_NAMES = {
     "hidden_size": None,
     "num_hidden_layers": None,
     "num_attention_heads": None,
@@ -24,6 +24,8 @@ GPT2 = {
     "rms_norm_eps": None,
     "rope_theta": None,
     "tie_word_embeddings": None,
+}
+GPT2 = OTHER_NAMES | {
     "n_ctx": 128,
     "n_embd": 128,
     "n_head": 4,
@@ -31,7 +33,63 @@ GPT2 = {
     "n_positions": 128,
     "layer_norm_epsilon": 1e-5,
 }
+OLMO = OTHER_NAMES | {
+    "d_model": 128,
+    "n_layers": 2,
+    "n_heads": 4,
+    "mlp_hidden_size": 512,
+    "embedding_size": VOCAB,
+}
+LILLE = OTHER_NAMES | {
+    "block_size": 128,
+    "rope_theta": 10000.0,
+    "layer_norm_eps": 1e-5,
+    "n_embd": 128,
+    "n_head": 4,
+    "n_kv_heads": 2,
+    "n_layer": 2,
+}
+OPENELM = OTHER_NAMES | {
+    "head_dim": 32,
+    "num_transformer_layers": 3,
+    "model_dim": 128,
+    "ffn_dim_divisor": 64,
+    "num_query_heads": [4, 6, 2],
+    "num_kv_heads": [2, 3, 1],
+    "ffn_multipliers": [0.5, 1.7, 2.0],
+}
+PHIXTRAL = OTHER_NAMES | {
+    "num_vocab": VOCAB,
+    "model_dim": 128,
+    "num_heads": 4,
+    "num_layers": 2,
+    "rotary_dim": 16,
+    "num_experts_per_tok": 2,
+    "num_local_experts": 4,
+}
+BLOCKS = [
+    {"attention": {"n_heads_in_group": 2}, "ffn": {"ffn_mult": 3.0}},
+    {"attention": {"replace_with_linear": True}, "ffn": {"ffn_mult": 1.3}},
+    {"attention": {"no_op": True}, "ffn": {"replace_with_linear": True}},
+    {"attention": {"n_heads_in_group": 4}, "ffn": {"no_op": True}},
+]
 DENSE = {
+    "apertus": {
+        "base": {
+            "mlp_bias": False,
+            "attention_bias": False,
+            "post_norm": False,
+            "qk_norm": True,
+        },
+        "cases": {
+            "biases, one key head, rope llama3": {
+                "mlp_bias": True,
+                "num_key_value_heads": 1,
+                "rope_scaling": LLAMA3,
+                "tie_word_embeddings": True,
+            },
+        },
+    },
     "cohere": {
         "base": LAYER_NORM | {"logit_scale": 0.125, "tie_word_embeddings": True},
         "cases": {
@@ -236,6 +294,10 @@ DENSE = {
         "base": {"head_dim": 32},
         "cases": {"biases, tied": {"qkv_bias": True, "bias": True, "tie_word_embeddings": True}},
     },
+    "lille-130m": {
+        "base": LILLE,
+        "cases": {"one key head": {"n_kv_heads": 1, "n_layer": 3, "n_embd": 192, "n_head": 6}},
+    },
     "mimo": {
         "base": {"num_nextn_predict_layers": 1},
         "cases": {"tied, one key head": {"tie_word_embeddings": True, "num_key_value_heads": 1}},
@@ -268,6 +330,10 @@ DENSE = {
             },
         },
     },
+    "nanochat": {
+        "base": {"rms_norm_eps": None},
+        "cases": {"a head each": {"num_key_value_heads": 4, "rope_theta": 100000.0}},
+    },
     "nemotron": {
         "base": {"norm_eps": 1e-5, "rms_norm_eps": None, "hidden_act": "relu2"},
         "cases": {
@@ -279,6 +345,35 @@ DENSE = {
                 "head_dim": 64,
             },
             "rope linear": {"rope_scaling": {"type": "linear", "factor": 4.0}},
+        },
+    },
+    "nemotron-nas": {
+        "base": {"num_hidden_layers": 4, "block_configs": BLOCKS},
+        "cases": {
+            "biases, nothing in a layer, rope llama3": {
+                "num_hidden_layers": 3,
+                "block_configs": [
+                    BLOCKS[1],
+                    {"attention": {"no_op": True}, "ffn": {"no_op": True}},
+                    BLOCKS[0],
+                ],
+                "attention_bias": True,
+                "mlp_bias": True,
+                "hidden_act": "gelu",
+                "rope_scaling": LLAMA3,
+                "tie_word_embeddings": True,
+            },
+        },
+    },
+    "olmo": {
+        "base": OLMO,
+        "cases": {
+            "neighbours rotated": {
+                "rope_traditional": True,
+                "mlp_hidden_size": 256,
+                "n_heads": 2,
+                "rope_theta": 50000.0,
+            },
         },
     },
     "olmo2": {
@@ -298,6 +393,17 @@ DENSE = {
                 "sliding_window": 3,
             },
             "tied, biases": {"tie_word_embeddings": True, "attention_bias": True, **GROUPED},
+        },
+    },
+    "openelm": {
+        "base": OPENELM,
+        "cases": {
+            "without norms, untied": {
+                "normalize_qk_projections": False,
+                "share_input_output_layers": False,
+                "head_dim": 16,
+                "rope_freq_constant": 50000,
+            },
         },
     },
     "phi": {
@@ -324,6 +430,10 @@ DENSE = {
                 },
             },
         },
+    },
+    "phixtral": {
+        "base": PHIXTRAL,
+        "cases": {"three of six": {"num_local_experts": 6, "num_experts_per_tok": 3}},
     },
     "qwen": {
         "base": {

@@ -10,9 +10,11 @@ Weights are rounded to the type of the case and handed to mlx-lm as f32,
 because Maquette computes in f32 on the CPU whatever the weights' type.
 """
 
+import importlib
 import json
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 import mlx.core as mx
@@ -29,6 +31,18 @@ mx.disable_compile()
 # mlx-lm 0.32.2 passes an argument that MLX 0.32.2 does not know.
 gather_qmm = mx.gather_qmm
 mx.gather_qmm = lambda *arrays, global_scale=None, **rest: gather_qmm(*arrays, **rest)
+
+# Its OLMo asks for a package that it does not use, and adds masks to scores.
+sys.modules["hf_olmo"] = types.ModuleType("hf_olmo")
+
+
+def additive_mask(x, cache=None, **_):
+    rows, past = x.shape[1], cache.offset if cache else 0
+    seen = mx.arange(past + rows)[None] <= mx.arange(past, past + rows)[:, None]
+    return mx.where(seen, 0.0, -mx.inf)
+
+
+importlib.import_module("mlx_lm.models.olmo").create_attention_mask = additive_mask
 
 PROMPT = 20
 GREEDY = 32
@@ -134,7 +148,7 @@ def weights(config, dtype, table):
     """name -> f32, u32 or u8 array, floats rounded to `dtype`."""
     parts = {}
     for name, shape in table["plain"].items():
-        columns = int(np.prod(shape[1:])) if "conv" in name else shape[-1]
+        columns = int(np.prod(shape[1:])) if "conv" in name else [1, *shape][-1]
         parts[name] = (shape, columns, 0)
     for module, shape in table["linear"].items():
         quantisation = quantisation_of(config, module)

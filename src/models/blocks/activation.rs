@@ -2,7 +2,7 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, PI};
 
-use mlx_rs::{Array, error::Exception, ops};
+use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use crate::{mlx, models::spec::Activation};
 
@@ -34,6 +34,7 @@ impl Activation {
                 let share = ops::erf(x.multiply(number(FRAC_1_SQRT_2)?)?)?;
                 x.multiply(number(0.5)?)?.multiply(share.add(number(1.0)?)?)
             }
+            Self::XieLu => Err(Exception::custom("xIELU is learned: see XieLu")),
             Self::SquaredRelu => ops::maximum(x, number(0.0)?)?.square(),
             Self::Clamped => {
                 let x = ops::minimum(x, number(LIMIT)?)?;
@@ -58,6 +59,49 @@ fn gelu(x: &Array) -> Result<Array, Exception> {
     let inner = x.add(cube)?.multiply(number((2.0 / PI).sqrt())?)?;
     let share = ops::tanh(inner)?.add(number(1.0)?)?;
     x.multiply(share)?.multiply(number(0.5)?)
+}
+
+/// xIELU (arXiv 2411.13010): `αₚ x² + β x` for x > 0, elsewhere
+/// `αₙ (e^min(x, ε) - 1 - x) + β x`.
+#[derive(Debug, Clone)]
+pub struct XieLu {
+    /// Each `[1]`, f32.
+    positive: Array,
+    negative: Array,
+    beta: Array,
+    eps: Array,
+}
+
+impl XieLu {
+    /// From the numbers that were learned, `αₚ = softplus(p)` and
+    /// `αₙ = β + softplus(n)`.
+    ///
+    /// # Errors
+    /// When they are not numbers.
+    pub fn new(p: &Array, n: &Array, beta: Array, eps: Array) -> Result<Self, Exception> {
+        let zero = Array::from_f32(0.0);
+        Ok(Self {
+            positive: ops::logaddexp(p, &zero)?,
+            negative: ops::logaddexp(n, &zero)?.add(&beta)?,
+            beta,
+            eps,
+        })
+    }
+
+    pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
+        let dtype = x.dtype();
+        let x = x.as_dtype(Dtype::Float32)?;
+        let above = x.square()?.multiply(&self.positive)?;
+        let below = ops::expm1(ops::minimum(&x, &self.eps)?)?.subtract(&x)?;
+        let below = below.multiply(&self.negative)?;
+        let is_above = x.gt(Array::from_f32(0.0))?;
+        let bent = ops::select(&is_above, &above, &below)?;
+        bent.add(x.multiply(&self.beta)?)?.as_dtype(dtype)
+    }
+
+    pub fn arrays(&self) -> Vec<&Array> {
+        vec![&self.positive, &self.negative, &self.beta, &self.eps]
+    }
 }
 
 /// `x · sigmoid(x)`

@@ -29,6 +29,9 @@ pub struct Attention {
     scale: f32,
     cap: Option<f32>,
     temperature: Option<Temperature>,
+    clip: Option<f32>,
+    /// Epsilon of norms without weights.
+    plain_eps: f32,
     /// `[head_dim]`, where the rotation lengthens only a part of each head:
     /// multiplies queries, for keys as well.
     stretch: Option<Array>,
@@ -115,6 +118,8 @@ impl Attention {
             scale,
             cap: spec.cap,
             temperature: spec.temperature,
+            clip: spec.clip,
+            plain_eps: spec.qk_norm_eps.unwrap_or(PLAIN_EPS),
             stretch,
         }
     }
@@ -133,6 +138,10 @@ impl Attention {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array, at: &mut Context) -> Result<Array, Exception> {
         let mut qkv = self.parts.qkv.forward(x)?;
+        if let Some(most) = self.clip {
+            let most = Array::from_f32(most).as_dtype(qkv.dtype())?;
+            qkv = ops::minimum(ops::maximum(&qkv, most.negative()?)?, &most)?;
+        }
         let mut gate = None;
         if self.parts.gated {
             let [own, after] = split(&qkv, self.all_heads() * self.head_dim, 1)?;
@@ -293,8 +302,8 @@ impl Attention {
         }
         match (self.norm, &self.parts.norms) {
             (QkNorm::Plain, _) => {
-                q = mlx::rms_norm(&q, None, PLAIN_EPS)?;
-                k = mlx::rms_norm(&k, None, PLAIN_EPS)?;
+                q = mlx::rms_norm(&q, None, self.plain_eps)?;
+                k = mlx::rms_norm(&k, None, self.plain_eps)?;
             }
             (QkNorm::HeadAfter, Some((q_norm, k_norm))) => {
                 (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);

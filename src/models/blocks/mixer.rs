@@ -3,13 +3,14 @@
 use mlx_rs::{Array, error::Exception};
 
 use super::{
-    Attention, Context, GatedDelta, GatedMlp, Lightning, Mamba, Mamba2, Matrix, Mla, Moe, PlainMlp,
-    RgLru, ShortConv,
+    Attention, Context, GatedDelta, GatedMlp, Lightning, Linear, Mamba, Mamba2, Matrix, Mla, Moe,
+    PlainMlp, RgLru, ShortConv,
 };
 
 #[derive(Debug, Clone)]
 pub enum Mixer {
     Attention(Attention),
+    Linear(Linear),
     Mla(Mla),
     ShortConv(ShortConv),
     GatedDelta(GatedDelta),
@@ -26,6 +27,7 @@ impl Mixer {
     pub fn forward(&self, x: &Array, at: &mut Context) -> Result<Array, Exception> {
         match self {
             Self::Attention(attention) => attention.forward(x, at),
+            Self::Linear(linear) => linear.forward(x),
             Self::Mla(attention) => attention.forward(x, at),
             Self::ShortConv(conv) => conv.forward(x, at),
             Self::GatedDelta(delta) => delta.forward(x, at),
@@ -44,6 +46,7 @@ impl Mixer {
     pub fn arrays(&self) -> Vec<&Array> {
         match self {
             Self::Attention(attention) => attention.arrays(),
+            Self::Linear(linear) => linear.arrays(),
             Self::Mla(attention) => attention.arrays(),
             Self::ShortConv(conv) => conv.arrays(),
             Self::GatedDelta(delta) => delta.arrays(),
@@ -65,6 +68,7 @@ impl Mixer {
 pub enum Mlp {
     Gated(GatedMlp),
     Plain(PlainMlp),
+    Linear(Linear),
     Moe(Box<Moe>),
 }
 
@@ -74,6 +78,7 @@ impl Mlp {
         match self {
             Self::Gated(mlp) => mlp.forward(x),
             Self::Plain(mlp) => mlp.forward(x),
+            Self::Linear(linear) => linear.forward(x),
             Self::Moe(moe) => moe.forward(x),
         }
     }
@@ -83,6 +88,7 @@ impl Mlp {
         let down = match self {
             Self::Gated(mlp) => &mlp.down.weight,
             Self::Plain(mlp) => &mlp.down.weight,
+            Self::Linear(linear) => &linear.weight,
             Self::Moe(moe) => &moe.down.weight,
         };
         matches!(down, Matrix::Quantised { .. })
@@ -92,6 +98,7 @@ impl Mlp {
         match self {
             Self::Gated(mlp) => mlp.arrays(),
             Self::Plain(mlp) => mlp.arrays(),
+            Self::Linear(linear) => linear.arrays(),
             Self::Moe(moe) => moe.arrays(),
         }
     }

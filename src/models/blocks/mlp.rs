@@ -3,7 +3,7 @@
 
 use mlx_rs::{Array, error::Exception};
 
-use super::{Linear, Projections};
+use super::{Linear, Projections, XieLu};
 use crate::models::spec::Activation;
 
 #[derive(Debug, Clone)]
@@ -32,18 +32,25 @@ pub struct PlainMlp {
     pub up: Linear,
     pub down: Linear,
     pub activation: Activation,
+    /// The activation, where it is learned.
+    pub learned: Option<XieLu>,
 }
 
 impl PlainMlp {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
-        let inner = self.activation.of(&self.up.forward(x)?)?;
+        let inner = self.up.forward(x)?;
+        let inner = match &self.learned {
+            Some(learned) => learned.forward(&inner)?,
+            None => self.activation.of(&inner)?,
+        };
         self.down.forward(&inner)
     }
 
     pub fn arrays(&self) -> Vec<&Array> {
         let mut arrays = self.up.arrays();
         arrays.extend(self.down.arrays());
+        arrays.extend(self.learned.iter().flat_map(XieLu::arrays));
         arrays
     }
 }

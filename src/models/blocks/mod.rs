@@ -20,7 +20,7 @@ mod rg_lru;
 mod rope;
 mod short_conv;
 
-pub use activation::silu;
+pub use activation::{XieLu, silu};
 pub use attention::{Attention, AttentionParts, Context};
 pub use gated_delta::GatedDelta;
 pub use lightning::Lightning;

@@ -14,6 +14,10 @@ impl Builder<'_> {
     pub(super) fn mixer(&mut self, spec: &MixerSpec) -> Result<Mixer, ModelError> {
         Ok(match spec {
             MixerSpec::Attention(spec) => Mixer::Attention(self.attention(spec)?),
+            MixerSpec::Linear { bias } => {
+                let hidden = self.spec.hidden;
+                Mixer::Linear(self.linear(self.spec.names.linear[0], hidden, hidden, *bias)?)
+            }
             MixerSpec::Mla(spec) => Mixer::Mla(self.mla(spec)?),
             MixerSpec::ShortConv(spec) => Mixer::ShortConv(self.short_conv(spec)?),
             MixerSpec::GatedDelta(spec) => Mixer::GatedDelta(self.gated_delta(spec)?),

@@ -5,8 +5,12 @@ use mlx_rs::{Array, ops};
 use super::Builder;
 use crate::models::{
     ModelError,
-    blocks::{ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared, Through},
-    spec::{GateUpLayout, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec, SharedWeight},
+    blocks::{
+        ExpertLinear, GatedMlp, Mlp, Moe, PlainMlp, Projections, Router, Shared, Through, XieLu,
+    },
+    spec::{
+        Activation, GateUpLayout, GatedSpec, MlpSpec, MoeSpec, PlainSpec, SharedSpec, SharedWeight,
+    },
     weights::ExpertNames,
 };
 
@@ -15,6 +19,10 @@ impl Builder<'_> {
         Ok(match spec {
             MlpSpec::Gated(spec) => Mlp::Gated(self.gated(spec)?),
             MlpSpec::Plain(spec) => Mlp::Plain(self.plain(spec)?),
+            MlpSpec::Linear { bias } => {
+                let hidden = self.spec.hidden;
+                Mlp::Linear(self.linear(self.spec.names.linear[1], hidden, hidden, *bias)?)
+            }
             MlpSpec::Moe(spec) => Mlp::Moe(Box::new(self.moe(spec)?)),
         })
     }
@@ -26,7 +34,24 @@ impl Builder<'_> {
             up: self.linear(up, inner, hidden, spec.bias)?,
             down: self.linear(down, hidden, inner, spec.bias)?,
             activation: spec.activation,
+            learned: match spec.activation {
+                Activation::XieLu => Some(self.xielu()?),
+                _ => None,
+            },
         })
+    }
+
+    /// The numbers of xIELU; a file may keep each as a row of one.
+    fn xielu(&mut self) -> Result<XieLu, ModelError> {
+        let mut number = |part: &str| {
+            let name = self.in_layer(&format!("{}.{part}", self.spec.names.activation));
+            let shape = self.source.stored(&name).filter(|shape| *shape == [1]);
+            let number = self.source.exact(&name, &shape.unwrap_or_default())?;
+            Ok::<_, ModelError>(number.reshape(&[1])?)
+        };
+        let (positive, negative) = (number("alpha_p")?, number("alpha_n")?);
+        let (beta, eps) = (number("beta")?, number("eps")?);
+        Ok(XieLu::new(&positive, &negative, beta, eps)?)
     }
 
     fn gated(&mut self, spec: &GatedSpec) -> Result<GatedMlp, ModelError> {
@@ -226,6 +251,7 @@ impl Builder<'_> {
                 up: self.linear(second, inner, hidden, spec.bias)?,
                 down: self.linear(down, hidden, inner, spec.bias)?,
                 activation: spec.activation,
+                learned: None,
             })
         } else if first == second {
             // Gate and up are one matrix.

@@ -59,6 +59,7 @@ pub fn decoder_with(
         norm: NormSpec::rms(config.positive(keys.norm_eps)? as f32),
         norms: NormPlaces::Before,
         factors: Factors::NONE,
+        embedding_norm: false,
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", true)?,
         head_bias: false,

@@ -50,6 +50,7 @@ pub fn of_states(config: &Config, mixer: MixerSpec) -> Result<ModelSpec, ModelEr
         norm: NormSpec::rms(config.positive("layer_norm_epsilon")? as f32),
         norms: NormPlaces::Before,
         factors: Factors::NONE,
+        embedding_norm: false,
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", false)?,
         head_bias: false,

@@ -1,6 +1,7 @@
 //! The supported families: each a pure function from config.json to a
 //! [`ModelSpec`]. `docs/adding-a-family.md` shows how to add one.
 
+mod apertus;
 mod bailing_moe;
 mod bailing_moe_linear;
 mod cohere;
@@ -38,6 +39,7 @@ mod jamba;
 mod kimi_linear;
 mod lfm2;
 mod lfm2_moe;
+mod lille_130m;
 mod llama;
 mod llama4;
 mod mamba;
@@ -49,14 +51,19 @@ mod minimax;
 mod ministral3;
 mod mistral;
 mod mixtral;
+mod nanochat;
 mod nemotron;
 mod nemotron_h;
+mod nemotron_nas;
+mod olmo;
 mod olmo2;
 mod olmo3;
 mod olmo_hybrid;
 mod olmoe;
+mod openelm;
 mod phi;
 mod phi3;
+mod phixtral;
 mod plamo2;
 mod qwen;
 mod qwen2;
@@ -78,6 +85,7 @@ type Describe = fn(&Config) -> Result<ModelSpec, ModelError>;
 
 /// `model_type` of config.json and the function that understands it.
 const FAMILIES: &[(&str, Describe)] = &[
+    ("apertus", apertus::spec),
     ("bailing_moe", bailing_moe::spec),
     ("bailing_moe_linear", bailing_moe_linear::spec),
     ("cohere", cohere::spec),
@@ -118,6 +126,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("kimi_linear", kimi_linear::spec),
     ("lfm2", lfm2::spec),
     ("lfm2_moe", lfm2_moe::spec),
+    ("lille-130m", lille_130m::spec),
     ("llama", llama::spec),
     ("llama4", llama4::spec),
     ("mamba", mamba::spec),
@@ -130,14 +139,20 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("ministral3", ministral3::spec),
     ("mistral", mistral::spec),
     ("mixtral", mixtral::spec),
+    ("nanochat", nanochat::spec),
     ("nemotron", nemotron::spec),
+    ("nemotron-nas", nemotron_nas::spec),
     ("nemotron_h", nemotron_h::spec),
+    ("olmo", olmo::spec),
     ("olmo2", olmo2::spec),
     ("olmo3", olmo3::spec),
     ("olmo_hybrid", olmo_hybrid::spec),
     ("olmoe", olmoe::spec),
+    ("openelm", openelm::spec),
     ("phi", phi::spec),
+    ("phi-msft", phixtral::spec),
     ("phi3", phi3::spec),
+    ("phixtral", phixtral::spec),
     ("plamo2", plamo2::spec),
     ("qwen", qwen::spec),
     ("qwen2", qwen2::spec),

@@ -37,7 +37,7 @@ impl ModelSpec {
                     narrow(d.channels() + d.values(), "linear_value_head_dim", config)?;
                 }
                 Some(MixerSpec::ShortConv(c)) => kernel(c.kernel, "conv_L_cache", config)?,
-                None => {}
+                Some(MixerSpec::Linear { .. }) | None => {}
             }
             if let Some(MlpSpec::Moe(moe)) = &layer.mlp {
                 mixture(moe, config)?;

@@ -10,6 +10,10 @@ use crate::cache::{KvLayer, Packs};
 #[derive(Debug, Clone, PartialEq)]
 pub enum MixerSpec {
     Attention(AttentionSpec),
+    /// One matrix in the place of attention, with a bias or without.
+    Linear {
+        bias: bool,
+    },
     Mla(MlaSpec),
     ShortConv(ShortConvSpec),
     GatedDelta(GatedDeltaSpec),
@@ -47,6 +51,8 @@ pub struct AttentionSpec {
     /// result is multiplied with.
     pub gate: bool,
     pub temperature: Option<Temperature>,
+    /// Queries, keys and values are kept within ± this, before anything else.
+    pub clip: Option<f32>,
 }
 
 /// Where queries, keys and values come from.
@@ -94,8 +100,8 @@ pub enum QkNorm {
     EachHead,
     /// Of all heads' numbers together, before rotation.
     Whole,
-    /// Of each head, without weights and with an epsilon of 1e-6, after
-    /// rotation (Llama 4).
+    /// Of each head, without weights and, if nothing else is said, with an
+    /// epsilon of 1e-6, after rotation (Llama 4).
     Plain,
 }
 
@@ -149,6 +155,7 @@ impl AttentionSpec {
             cap: None,
             gate: false,
             temperature: None,
+            clip: None,
         }
     }
 
@@ -214,7 +221,8 @@ impl MixerSpec {
                 packs: Packs::Refused("it keeps latents, which are small already"),
                 ..KvLayer::new(1, a.kv_rank, dtype)
             },
-            Self::ShortConv(_)
+            Self::Linear { .. }
+            | Self::ShortConv(_)
             | Self::GatedDelta(_)
             | Self::Mamba(_)
             | Self::Mamba2(_)
@@ -226,7 +234,7 @@ impl MixerSpec {
     /// Bytes that a sequence carries on besides keys and values.
     pub fn state_bytes(&self, element: usize) -> usize {
         match self {
-            Self::Attention(_) | Self::Mla(_) => 0,
+            Self::Attention(_) | Self::Linear { .. } | Self::Mla(_) => 0,
             Self::ShortConv(c) => (c.kernel - 1) * c.width * element,
             Self::GatedDelta(d) => d.state_bytes(element),
             Self::Mamba(m) => m.state_bytes(element),
@@ -239,6 +247,7 @@ impl MixerSpec {
     pub fn parameters(&self, hidden: usize) -> usize {
         match self {
             Self::Attention(a) => a.parameters(hidden),
+            Self::Linear { bias } => hidden * (hidden + usize::from(*bias)),
             Self::Mla(a) => a.parameters(hidden),
             Self::ShortConv(c) => c.parameters(hidden),
             Self::GatedDelta(d) => d.parameters(hidden),

@@ -6,6 +6,10 @@ use super::MoeNames;
 pub enum MlpSpec {
     Gated(GatedSpec),
     Plain(PlainSpec),
+    /// One matrix, with a bias or without.
+    Linear {
+        bias: bool,
+    },
     Moe(MoeSpec),
 }
 
@@ -47,6 +51,8 @@ pub enum Activation {
     GeluExact,
     /// `max(gate, 0)² · up`
     SquaredRelu,
+    /// xIELU (arXiv 2411.13010), of four numbers that are learned with each MLP.
+    XieLu,
     /// `gate' · sigmoid(1.702 gate') · (up' + 1)`, with gates of at most 7 and
     /// the others within ±7 (gpt-oss).
     Clamped,
@@ -169,8 +175,11 @@ impl MlpSpec {
         match self {
             Self::Gated(g) => gated(g.intermediate, hidden, g.bias),
             Self::Plain(p) => {
-                2 * hidden * p.intermediate + usize::from(p.bias) * (p.intermediate + hidden)
+                let learned = 4 * usize::from(p.activation == Activation::XieLu);
+                let bias = usize::from(p.bias) * (p.intermediate + hidden);
+                2 * hidden * p.intermediate + bias + learned
             }
+            Self::Linear { bias } => hidden * (hidden + usize::from(*bias)),
             Self::Moe(m) => {
                 let router = m.experts * (hidden + usize::from(m.router_bias));
                 let corrected = m.routing.correction && !m.names.correction_is_optional;

@@ -43,6 +43,8 @@ pub struct ModelSpec {
     /// Where the norms of a layer stand.
     pub norms: NormPlaces,
     pub factors: Factors,
+    /// Embeddings are normed like hidden states, without weights.
+    pub embedding_norm: bool,
     /// Logits are `cap · tanh(logits / cap)`.
     pub logit_cap: Option<f32>,
     /// The head is the embedding, transposed.

@@ -25,6 +25,10 @@ pub struct Names {
     pub down: &'static str,
     /// Up and down of an MLP without a gate.
     pub plain: [&'static str; 2],
+    /// Of the numbers of an activation that has some.
+    pub activation: &'static str,
+    /// Of matrices in the place of attention and of an MLP.
+    pub linear: [&'static str; 2],
     /// A part of names as it is here, and as it is where makers published
     /// other ones.
     pub published: &'static [(&'static str, &'static str)],
@@ -85,6 +89,8 @@ impl Names {
         fused_gate_up: "mlp.gate_up_proj",
         down: "mlp.down_proj",
         plain: ["mlp.fc1", "mlp.fc2"],
+        activation: "mlp.act_fn",
+        linear: ["self_attn.linear", "mlp.linear"],
         published: &[],
         transposed: None,
     };

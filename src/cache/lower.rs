@@ -77,13 +77,14 @@ impl KvCache {
         }
         let mut held = walk.path.clone();
         let mut goes_on = None;
-        let mut least = held.len();
-        if self.snapshots_only {
-            least = self.with_snapshot(&held);
-            if let Some((at, common)) = self.continued(walk.root, wanted, least * PAGE_TOKENS) {
-                goes_on = Some(self.hot[at].id);
-                least = common / PAGE_TOKENS;
-            }
+        let in_pages = match self.snapshots_only {
+            true => self.with_snapshot(&held) * PAGE_TOKENS,
+            false => walk.tokens(),
+        };
+        let mut least = in_pages / PAGE_TOKENS;
+        if let Some((at, common)) = self.continued(walk.root, wanted, in_pages) {
+            goes_on = Some(self.hot[at].id);
+            least = common / PAGE_TOKENS;
         }
         let search = Search {
             tiers: self.tiers.clone(),

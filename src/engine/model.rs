@@ -25,6 +25,11 @@ pub(super) trait Decoder {
     fn state_bytes(&self) -> u64 {
         0
     }
+    /// Bytes that a step of so many rows, some of which get logits, takes beside
+    /// weights, keys and values.
+    fn step_bytes(&self, _rows: usize, _sampled: usize) -> u64 {
+        0
+    }
     /// Whether a sequence can be cut back to any length. A state that is carried
     /// from token to token cannot: it goes back to where one was kept.
     fn can_forget(&self) -> bool {
@@ -43,6 +48,10 @@ impl Decoder for Model {
 
     fn state_bytes(&self) -> u64 {
         Model::state_bytes(self) as u64
+    }
+
+    fn step_bytes(&self, rows: usize, sampled: usize) -> u64 {
+        Model::step_bytes(self, rows, sampled)
     }
 
     fn can_forget(&self) -> bool {

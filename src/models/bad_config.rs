@@ -51,6 +51,9 @@ fn a_sound_folder_loads_and_computes() {
     assert_eq!(model.spec().parameters(), numbers);
     assert_eq!(model.weight_bytes(), 4 * numbers);
     assert_eq!(model.kv_bytes_per_token(), 2 * 64 * 4);
+    // Four hidden states and attention's four widths, then logits.
+    let (row, logits) = ((4 + 4) * 64 * 4, 32 * 3 * 4);
+    assert_eq!(model.step_bytes(10, 2), 2 * (10 * row + 2 * logits));
     assert_eq!(model.quantisation(), "f32");
 }
 

@@ -205,6 +205,18 @@ impl Model {
         self.spec.state_bytes(self.element())
     }
 
+    /// Bytes that a step takes beside weights, keys and values: see
+    /// [`ModelSpec::step_bytes`]; and the weights that are unpacked for it.
+    pub fn step_bytes(&self, rows: usize, sampled: usize) -> u64 {
+        let step = self.spec.step_bytes(rows, sampled, self.element());
+        if !self.is_packed() || !mlx::unpacks(rows as i32) {
+            return step;
+        }
+        let layers = self.spec.layers.len().max(1) as u64;
+        let layer = self.spec.parameters() / layers * self.element() as u64;
+        step + layer * UNPACKED_LAYERS.min(self.layers.len()) as u64
+    }
+
     /// Whether a sequence can be cut back to fewer tokens.
     pub fn can_forget(&self) -> bool {
         self.spec.can_forget()

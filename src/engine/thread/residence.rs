@@ -30,6 +30,10 @@ const KEPT_MOST: u64 = 2 << 30;
 /// device has memory of its own.
 const RAM_SHARE: u64 = 4;
 
+/// The part of what the weights leave that is set aside for the activations of
+/// a step, at most.
+const STEP_MOST: u64 = 4;
+
 /// Pages are waited for so long when they are to be stored at once.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -174,9 +178,13 @@ impl<L: Loader> Engine<L> {
 
     fn install(&mut self, resident: Resident, draft: Option<Resident>) {
         let drafts = draft.as_ref().map_or(0, |it| it.model.weight_bytes);
-        let room = self
-            .memory_limit
-            .saturating_sub(resident.model.weight_bytes + drafts);
+        let (rows, sampled) = (self.budget().step, self.options.max_sequences);
+        let left = self.memory_limit;
+        let left = left.saturating_sub(resident.model.weight_bytes + drafts);
+        let step = resident.decoder.step_bytes(rows, sampled);
+        let step = step.min(left / STEP_MOST);
+        let room = left - step;
+        tracing::debug!(model = %resident.model.id, step_bytes = step, kv_bytes = room, "memory is parted");
         let kept = self.options.prefix_cache_bytes;
         let kept = kept.unwrap_or_else(|| default_kept(room));
         let before = self.kv.counters();

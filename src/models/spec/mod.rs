@@ -28,6 +28,10 @@ pub use recurrent::{
 };
 pub use rope::{RopeScaling, RopeSpec};
 
+/// Hidden states that a layer has at once: before and after adding, normed, and
+/// what is added.
+const RESIDUALS: usize = 4;
+
 /// A decoder-only model: embedding, layers of a mixer and an MLP, a final norm
 /// and a head.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,6 +161,40 @@ impl ModelSpec {
     /// with activations of `element` bytes.
     pub fn state_bytes(&self, element: usize) -> usize {
         self.mixers().map(|mixer| mixer.state_bytes(element)).sum()
+    }
+
+    /// Bytes that a step of `rows` rows, of which `sampled` get logits, has in
+    /// memory beside weights, keys and values, with numbers of `element` bytes:
+    /// the residual path, the widest layer, logits and what sampling makes of
+    /// them; twice, since the next step is under way before one has ended.
+    pub fn step_bytes(&self, rows: usize, sampled: usize, element: usize) -> u64 {
+        let widest = self
+            .layers
+            .iter()
+            .map(|layer| self.layer_width(layer))
+            .max();
+        let row = (RESIDUALS * self.hidden + widest.unwrap_or(0)) * element;
+        let logits = self.vocab * (element + 2 * size_of::<f32>());
+        2 * (rows as u64 * row as u64 + sampled as u64 * logits as u64)
+    }
+
+    /// Numbers of a row within a layer: a matrix of `hidden` columns or rows has
+    /// as many for each number of the other side.
+    fn layer_width(&self, layer: &LayerSpec) -> usize {
+        let hidden = self.hidden.max(1);
+        let mixer = layer
+            .mixer
+            .as_ref()
+            .map_or(0, |it| it.parameters(hidden) / hidden);
+        let mlp = match &layer.mlp {
+            None => 0,
+            Some(MlpSpec::Moe(moe)) => {
+                let shared = moe.shared.map_or(0, |shared| shared.intermediate);
+                3 * (moe.active * moe.intermediate + shared) + moe.active * hidden
+            }
+            Some(mlp) => mlp.parameters(hidden) / hidden,
+        };
+        mixer.max(mlp)
     }
 
     /// Whether a sequence can be cut back to fewer tokens: keys and values can,

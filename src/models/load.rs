@@ -73,11 +73,15 @@ pub(super) fn describe_stored(
 /// that are computed, a head that the embedding stands in for, vision, and
 /// `extra` layers beyond the last that guess several tokens at once.
 pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
-    const PARTS: [&str; 10] = [
+    const PARTS: [&str; 14] = [
         "vision_tower.",
         "vision_model.",
         "visual.",
         "multi_modal_projector.",
+        "audio_tower.",
+        "embed_audio.",
+        "embed_vision.",
+        "vision_embedder.",
         "mtp.",
         "mtp_layers.",
         "mtp_block.",

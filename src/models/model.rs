@@ -45,6 +45,8 @@ pub(super) struct Layer {
     pub branches: Vec<Branch>,
     /// They see the same residual path instead of one after the other.
     pub parallel: bool,
+    /// `[1]`: multiplies what leaves it.
+    pub scalar: Option<Array>,
 }
 
 /// What is added to the residual path, between norms.
@@ -110,9 +112,17 @@ impl Branch {
 
 impl Layer {
     fn forward(&self, path: &mut Path, factor: f32, at: &mut Context) -> Result<(), Exception> {
-        if self.parallel {
-            return self.side_by_side(path, factor, at);
+        match self.parallel {
+            true => self.side_by_side(path, factor, at)?,
+            false => self.in_turn(path, factor, at)?,
         }
+        if let Some(scalar) = &self.scalar {
+            path.x = path.join(None)?.multiply(scalar)?;
+        }
+        Ok(())
+    }
+
+    fn in_turn(&self, path: &mut Path, factor: f32, at: &mut Context) -> Result<(), Exception> {
         for branch in &self.branches {
             let input = path.join(branch.before.as_ref())?;
             path.added = Some(branch.forward(&input, factor, at)?);
@@ -144,7 +154,8 @@ impl Layer {
     }
 
     pub fn arrays(&self) -> Vec<&Array> {
-        self.branches.iter().flat_map(Branch::arrays).collect()
+        let branches = self.branches.iter().flat_map(Branch::arrays);
+        branches.chain(&self.scalar).collect()
     }
 }
 

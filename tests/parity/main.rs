@@ -60,6 +60,7 @@ families! {
     gemma2,
     gemma3,
     gemma3_text,
+    gemma4_text,
     glm,
     glm4,
     glm4_moe,

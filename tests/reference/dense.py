@@ -25,6 +25,19 @@ OTHER_NAMES = {
     "rope_theta": None,
     "tie_word_embeddings": None,
 }
+GEMMA4 = {
+    "num_hidden_layers": 3,
+    "head_dim": 32,
+    "global_head_dim": 64,
+    "sliding_window": 5,
+    "intermediate_size": 192,
+    "sliding_window_pattern": 3,
+    "rms_norm_eps": 1e-6,
+    "num_kv_shared_layers": 0,
+    "hidden_size_per_layer_input": 0,
+    "rope_theta": None,
+    "tie_word_embeddings": True,
+}
 GPT2 = OTHER_NAMES | {
     "n_ctx": 128,
     "n_embd": 128,
@@ -174,6 +187,29 @@ DENSE = {
                 "num_key_value_heads": 4,
             },
             "wide heads": {"head_dim": 48, "num_key_value_heads": 1, "rope_traditional": True},
+        },
+    },
+    "gemma4_text": {
+        "base": GEMMA4,
+        "cases": {
+            "keys as values, every other layer": {
+                "attention_k_eq_v": True,
+                "num_global_key_value_heads": 1,
+                "layer_types": ["full_attention", "sliding_attention"],
+                "num_hidden_layers": 2,
+                "num_attention_heads": 6,
+                "head_dim": 16,
+                "global_head_dim": 48,
+                "rope_parameters": {
+                    "full_attention": {
+                        "partial_rotary_factor": 0.5,
+                        "rope_theta": 500000.0,
+                        "rope_type": "proportional",
+                        "factor": 2.0,
+                    },
+                    "sliding_attention": {"rope_theta": 20000.0, "rope_type": "default"},
+                },
+            },
         },
     },
     "gemma3": {

@@ -30,6 +30,7 @@ pub struct Attention {
     cap: Option<f32>,
     temperature: Option<Temperature>,
     clip: Option<f32>,
+    value_norm: bool,
     /// Epsilon of norms without weights.
     plain_eps: f32,
     /// `[head_dim]`, where the rotation lengthens only a part of each head:
@@ -98,6 +99,7 @@ impl Attention {
                 && !spec.sinks
                 && spec.cap.is_none()
                 && spec.temperature.is_none()
+                && !spec.value_norm
                 && rotated == spec.head_dim
                 && !matches!(spec.sight, Sight::Chunk(_))
                 && matches!(spec.qk_norm, QkNorm::None | QkNorm::Head)
@@ -119,6 +121,7 @@ impl Attention {
             cap: spec.cap,
             temperature: spec.temperature,
             clip: spec.clip,
+            value_norm: spec.value_norm,
             plain_eps: spec.qk_norm_eps.unwrap_or(PLAIN_EPS),
             stretch,
         }
@@ -286,7 +289,10 @@ impl Attention {
     /// values, the first two normed and rotated where the model wants it.
     fn heads(&self, heads: &Array, places: Places) -> Result<[Array; 3], Exception> {
         let [q, rest] = split(heads, self.heads, 1)?;
-        let [k, v] = split(&rest, self.kv_heads, 1)?;
+        let [k, mut v] = split(&rest, self.kv_heads, 1)?;
+        if self.value_norm {
+            v = mlx::rms_norm(&v, None, self.plain_eps)?;
+        }
         let (mut q, mut k) = match (&self.parts.norms, self.norm) {
             (Some((q_norm, k_norm)), QkNorm::Head | QkNorm::EachHead) => {
                 (q_norm.forward(&q)?, k_norm.forward(&k)?)

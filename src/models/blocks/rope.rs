@@ -183,6 +183,14 @@ fn inverse_frequencies(spec: &RopeSpec, dims: usize, always: bool) -> Option<Vec
             let stretch = |(i, freq)| freq * factor(i).unwrap_or(1.0);
             Some(plain.enumerate().map(stretch).collect())
         }
+        &RopeScaling::Proportional { rotated, factor } => {
+            // What never turns takes infinitely long.
+            let stretch = |(i, freq): (usize, f64)| match 2 * i < rotated {
+                true => factor * freq,
+                false => f64::INFINITY,
+            };
+            Some(plain.enumerate().map(stretch).collect())
+        }
         RopeScaling::Dynamic { .. } => None,
         RopeScaling::None | RopeScaling::Linear { .. } => always.then(|| plain.collect()),
     }

@@ -110,10 +110,11 @@ impl Builder<'_> {
             }]);
         }
         let [q, k, v] = names.qkv;
-        let (key, value) = (
-            self.linear(k, keys, hidden, bias)?,
-            self.linear(v, keys, hidden, bias)?,
-        );
+        let key = self.linear(k, keys, hidden, bias)?;
+        let value = match spec.keys_as_values {
+            true => key.clone(),
+            false => self.linear(v, keys, hidden, bias)?,
+        };
         if !spec.gate {
             return Ok(vec![self.linear(q, queries, hidden, bias)?, key, value]);
         }

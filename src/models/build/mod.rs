@@ -123,9 +123,14 @@ impl Builder<'_> {
             let around = [names.before_mlp, names.after_mlp];
             branches.push(self.branch(mlp, [before_mlp, places.after()], around)?);
         }
+        let scalar = match spec.layer_scalars {
+            true => Some(self.tensor("layer_scalar", &[1])?),
+            false => None,
+        };
         Ok(Layer {
             branches,
             parallel: places.is_parallel(),
+            scalar,
         })
     }
 

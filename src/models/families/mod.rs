@@ -20,6 +20,7 @@ mod falcon_h1;
 mod gemma;
 mod gemma2;
 mod gemma3;
+mod gemma4;
 mod glm;
 mod glm4;
 mod glm4_moe;
@@ -105,6 +106,8 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("gemma2", gemma2::spec),
     ("gemma3", gemma3::spec),
     ("gemma3_text", gemma3::spec),
+    ("gemma4", gemma4::spec),
+    ("gemma4_text", gemma4::spec),
     ("glm", glm::spec),
     ("glm4", glm4::spec),
     ("glm4_moe", glm4_moe::spec),

@@ -53,6 +53,10 @@ pub struct AttentionSpec {
     pub temperature: Option<Temperature>,
     /// Queries, keys and values are kept within ± this, before anything else.
     pub clip: Option<f32>,
+    /// Values are normed by head, without weights.
+    pub value_norm: bool,
+    /// Values are made by the matrix of keys, which has no sister.
+    pub keys_as_values: bool,
 }
 
 /// Where queries, keys and values come from.
@@ -156,6 +160,8 @@ impl AttentionSpec {
             gate: false,
             temperature: None,
             clip: None,
+            value_norm: false,
+            keys_as_values: false,
         }
     }
 
@@ -171,7 +177,8 @@ impl AttentionSpec {
 
     fn parameters(&self, hidden: usize) -> usize {
         let queries = if self.gate { 2 } else { 1 } * self.query_width();
-        let qkv = queries + 2 * self.kv_width();
+        let of_keys = if self.keys_as_values { 1 } else { 2 };
+        let qkv = queries + of_keys * self.kv_width();
         let norms = match self.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
             QkNorm::Head | QkNorm::HeadAfter => 2 * self.head_dim,

@@ -49,6 +49,8 @@ pub struct ModelSpec {
     pub factors: Factors,
     /// Embeddings are normed like hidden states, without weights.
     pub embedding_norm: bool,
+    /// What leaves a layer is multiplied with a number that it learned.
+    pub layer_scalars: bool,
     /// Logits are `cap · tanh(logits / cap)`.
     pub logit_cap: Option<f32>,
     /// The head is the embedding, transposed.
@@ -218,11 +220,12 @@ impl ModelSpec {
         let norm = self.norm.parameters(hidden);
         let places = layer.norms.unwrap_or(self.norms);
         let after = usize::from(places.after());
+        let scalar = usize::from(self.layer_scalars);
         let [mixer_norms, mlp_norms] = places.before().map(|is| norm * (usize::from(is) + after));
         let mixer = layer.mixer.as_ref();
         let mixer = mixer.map(|m| mixer_norms + m.parameters(hidden));
         let mlp = layer.mlp.as_ref();
         let mlp = mlp.map(|m| mlp_norms + m.parameters(hidden));
-        mixer.unwrap_or(0) + mlp.unwrap_or(0)
+        scalar + mixer.unwrap_or(0) + mlp.unwrap_or(0)
     }
 }

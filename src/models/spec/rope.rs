@@ -31,6 +31,12 @@ pub enum RopeScaling {
         high_freq_factor: f64,
         original_context: f64,
     },
+    /// Only the pairs of the first `rotated` numbers turn, at frequencies of a
+    /// rotation of all of them, divided by `factor` (Gemma 4).
+    Proportional {
+        rotated: usize,
+        factor: f64,
+    },
     /// YaRN (arXiv 2309.00071).
     Yarn {
         factor: f64,

@@ -258,6 +258,8 @@ fn busy_engine(state: &mut State) {
             prefilled_tokens: 100 * second.min(8),
             cached_tokens: 5120,
             generated_tokens: if decoding { 148 * (second - 4) } else { 0 },
+            proposed_tokens: 800,
+            accepted_tokens: 592,
             prefill_micros: 90_000 * second.min(8),
             decode_micros: if decoding {
                 1_000_000 * (second - 4)

@@ -27,6 +27,12 @@ enum Operation {
         which: usize,
         token: u32,
     },
+    /// A token, and behind it proposals of which some stay.
+    Propose {
+        which: usize,
+        tokens: Vec<u32>,
+        stay: usize,
+    },
     Seal {
         which: usize,
     },
@@ -56,6 +62,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         5 => admit.prop_map(|(text, keep, more, expected)| Operation::Admit { text, keep, more, expected }),
         8 => (which.clone(), 1usize..300).prop_map(|(which, tokens)| Operation::Compute { which, tokens }),
         2 => (which.clone(), 0u32..3).prop_map(|(which, token)| Operation::Generate { which, token }),
+        3 => (which.clone(), prop::collection::vec(0u32..3, 2..12), 0usize..12).prop_map(
+            |(which, tokens, stay)| Operation::Propose { which, tokens, stay }
+        ),
         3 => which.clone().prop_map(|which| Operation::Seal { which }),
         4 => which.clone().prop_map(|which| Operation::Release { which }),
         1 => which.prop_map(|which| Operation::Fail { which }),

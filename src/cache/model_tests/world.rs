@@ -90,7 +90,8 @@ impl World {
             step_rows: STEP_ROWS,
             limit,
             kept_limit: kept_tokens * TOKEN_BYTES,
-            state_bytes: if recurrent { STATE_BYTES } else { 0 },
+            // Also before proposals.
+            state_bytes: if recurrent { 2 * STATE_BYTES } else { 0 },
             snapshots_only: recurrent,
         };
         Self {
@@ -126,6 +127,15 @@ impl World {
                 if let Some(at) = at(which) {
                     self.running[at].tokens.push(token);
                     self.compute(at, usize::MAX);
+                }
+            }
+            Operation::Propose {
+                which,
+                tokens,
+                stay,
+            } => {
+                if let Some(at) = at(which) {
+                    self.propose(at, &tokens, stay);
                 }
             }
             Operation::Seal { which } => {
@@ -219,7 +229,7 @@ impl World {
         whole.map(|text| text.len()).max().unwrap_or(0)
     }
 
-    /// Computes some of what is left and compares everything the model sees.
+    /// Computes some of what is left.
     fn compute(&mut self, at: usize, most: usize) {
         let sequence = &mut self.running[at];
         let left = sequence.tokens.len() - sequence.computed;
@@ -232,15 +242,59 @@ impl World {
         if count == 0 || self.cache.grow(sequence.slot, end).is_err() {
             return;
         }
-        let expected = keys(&sequence.tokens[..end]);
+        let (slot, tokens) = (sequence.slot, sequence.tokens[..end].to_vec());
+        sequence.computed = end;
+        self.step(slot, &tokens, Taken::Own(count));
+        if self.recurrent {
+            self.cache.snapshot(slot).unwrap();
+        }
+    }
+
+    /// The first of `tokens` is a sequence's next if all of it is computed, the
+    /// others are proposals, of which `stay` do. One that has no room for them
+    /// ends with them on their way.
+    fn propose(&mut self, at: usize, tokens: &[u32], stay: usize) {
+        self.running[at].tokens.push(tokens[0]);
+        self.compute(at, usize::MAX);
+        let sequence = &mut self.running[at];
+        let (slot, length) = (sequence.slot, sequence.tokens.len());
+        if sequence.computed < length {
+            return;
+        }
+        let all = [&sequence.tokens, &tokens[1..]].concat();
+        if self.cache.grow(slot, all.len()).is_err() {
+            return;
+        }
+        self.step(slot, &all, Taken::Proposed(tokens.len() - 1));
+        if self.recurrent {
+            self.cache.snapshot(slot).unwrap();
+        }
+        if stay + 1 > tokens.len() {
+            let sequence = self.running.remove(at);
+            self.cache.release(slot, Some(&sequence.tokens));
+            self.texts.push(sequence.tokens);
+            return;
+        }
+        let stays = length + stay;
+        let left = self.cache.truncate(slot, stays).unwrap();
+        // States go back further, unless all stay.
+        let back = self.recurrent && stays < all.len();
+        assert_eq!(left, if back { length } else { stays });
+        let sequence = &mut self.running[at];
+        (sequence.tokens, sequence.computed) = (all[..stays].to_vec(), left);
+    }
+
+    /// Computes the last of `tokens` and compares everything the model sees.
+    fn step(&mut self, slot: usize, tokens: &[u32], taken: Taken) {
+        let (Taken::Own(count) | Taken::Proposed(count)) = taken;
+        let end = tokens.len();
+        let expected = keys(tokens);
         let rows = |sign: f32| {
             let new: Vec<f32> = expected[end - count..].iter().map(|k| k * sign).collect();
             Array::from_slice(&new, &[1, 1, count as i32, 1])
         };
         for layer in 0..LAYERS {
-            let update = self
-                .cache
-                .update(sequence.slot, layer, rows(1.0), rows(-1.0));
+            let update = self.cache.update(slot, layer, rows(1.0), rows(-1.0));
             let past = update.unwrap();
             let start = past.positions().start as usize;
             let is_window = self.has_window && layer + 1 == LAYERS;
@@ -255,19 +309,14 @@ impl World {
             assert!(!is_window || end - start <= most);
         }
         if self.recurrent {
-            let layer = LAYERS;
-            let slot = sequence.slot;
-            let state = self.cache.state(slot, layer).unwrap();
+            let state = self.cache.state(slot, LAYERS).unwrap();
             let state: Vec<f32> = state.map_or(vec![0.0; 2], |s| s[0].to_vec_exact().unwrap());
             let at = |tokens: usize| [tokens as f32, expected[..tokens].last().map_or(0.0, |k| *k)];
-            assert_eq!(state, at(sequence.computed), "another state");
+            assert_eq!(state, at(end - count), "another state");
             let state = Array::from_slice(&at(end), &[1, 2]);
-            self.cache
-                .set_state(slot, layer, Taken::Own(count), vec![state])
-                .unwrap();
-            self.cache.snapshot(slot).unwrap();
+            let set = self.cache.set_state(slot, LAYERS, taken, vec![state]);
+            set.unwrap();
         }
-        sequence.computed = end;
     }
 
     pub fn check(&self) {

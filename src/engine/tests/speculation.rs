@@ -2,6 +2,7 @@
 //! whatever happens meanwhile.
 
 mod drafts;
+mod random;
 mod states;
 
 use super::*;
@@ -278,5 +279,49 @@ fn turns_after_proposals_reuse_what_was_accepted() {
         }
         history.extend(answer.tokens);
         history.extend([3, 1, 4]);
+    }
+}
+
+#[test]
+fn a_reader_that_does_not_read_stalls_nobody_and_loses_nothing() {
+    for remembers in [false, true] {
+        let fake = Fake {
+            remembers,
+            ..Fake::default()
+        };
+        let engine = start(&fake, proposing(Speculation::Lookup));
+        let slow = engine.submit(greedy(&circle(50), 1000)).unwrap();
+        for _ in 0..4 {
+            let answer = run(&engine, greedy(&circle(70), 100));
+            assert_eq!(answer.tokens, fake.answer(&circle(70), 100));
+        }
+        let so_far = engine.stats().borrow().totals.generated_tokens;
+        assert!(so_far < 4 * 100 + 600, "{so_far}: it does not wait");
+        assert_eq!(collect(slow).tokens, fake.answer(&circle(50), 1000));
+    }
+}
+
+#[test]
+fn a_queue_of_256_with_proposals_drains_and_memory_comes_back() {
+    for remembers in [false, true] {
+        let fake = Fake {
+            remembers,
+            ..Fake::default()
+        };
+        let engine = with_draft(&fake, "another", proposing(Speculation::Auto));
+        let request = |number: u32| greedy(&circle(number % 50), 3 + number as usize % 20);
+        let streams: Vec<_> = (0..256)
+            .map(|number| engine.submit(request(number)).unwrap())
+            .collect();
+        for (number, stream) in (0..).zip(streams) {
+            let wanted = request(number);
+            let expected = fake.answer(&wanted.prompt, wanted.max_tokens.unwrap());
+            assert_eq!(collect(stream).tokens, expected);
+        }
+        let stats = settled(&engine, 256);
+        assert_eq!((stats.pages.used, stats.bytes.kv_running), (0, 0));
+        assert!(stats.totals.accepted_tokens > 256, "{:?}", stats.totals);
+        wait(engine.unload());
+        assert_eq!(engine.stats().borrow().bytes.kv, 0);
     }
 }

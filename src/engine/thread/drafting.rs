@@ -108,7 +108,7 @@ pub(super) fn share_with_draft(options: &mut CacheOptions, draft: &Resident) -> 
         token.saturating_mul(TYPICAL).saturating_add(states)
     };
     let layers = draft.decoder.kv_layers();
-    let state_bytes = draft.decoder.state_bytes();
+    let state_bytes = 2 * draft.decoder.state_bytes();
     let own = bytes(&layers, state_bytes);
     let all = bytes(&options.layers, options.state_bytes);
     let all = all.saturating_add(own).max(1);

@@ -190,10 +190,12 @@ impl<L: Loader> Engine<L> {
         let before = self.kv.counters();
         self.evicted_before += before.evicted;
         self.prefix_before = self.prefix_before.plus(before.prefix);
+        // What is carried on before proposals is kept beside what is after them.
+        let states = 1 + u64::from(self.options.speculation != Speculation::Off);
         let mut options = CacheOptions {
             fingerprint: self.own_fingerprint(&resident),
             layers: resident.decoder.kv_layers(),
-            state_bytes: resident.decoder.state_bytes(),
+            state_bytes: resident.decoder.state_bytes() * states,
             snapshots_only: !resident.decoder.can_forget(),
             limit: room,
             kept_limit: kept,

@@ -15,7 +15,7 @@ use support::{
 };
 
 /// Whoever watches a server relies on these: a name that goes is a break.
-const FAMILIES: [(&str, &str); 36] = [
+const FAMILIES: [(&str, &str); 39] = [
     ("maquette_batch_size", "gauge"),
     ("maquette_build_info", "gauge"),
     ("maquette_decode_seconds_total", "counter"),
@@ -43,6 +43,9 @@ const FAMILIES: [(&str, &str); 36] = [
     ("maquette_prefix_cache_reused_tokens_total", "counter"),
     ("maquette_prompt_tokens_total", "counter"),
     ("maquette_queue_seconds", "histogram"),
+    ("maquette_ram_cache_bytes", "gauge"),
+    ("maquette_ram_cache_limit_bytes", "gauge"),
+    ("maquette_ram_cache_pages_total", "counter"),
     ("maquette_request_duration_seconds", "histogram"),
     ("maquette_requests_ended_total", "counter"),
     ("maquette_requests_running", "gauge"),

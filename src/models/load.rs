@@ -105,6 +105,19 @@ pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
         ".attn.bias",
         ".attn.masked_bias",
     ];
+    // Layers that look at another's keys may come with such all the same.
+    let sharing = spec.layers.iter().enumerate().filter(|(_, layer)| {
+        let attention = layer.attention();
+        attention.is_some_and(|attention| attention.shares.is_some())
+    });
+    let [_, key, value] = spec.names.qkv;
+    let mut unused = sharing.flat_map(|(index, _)| {
+        [key, value, spec.names.k_norm].map(|part| spec.names.in_layer(index, part) + ".")
+    });
+    let short = |part: String| part.strip_prefix("model.").unwrap_or(&part).to_owned();
+    if unused.any(|part| name.contains(&short(part))) {
+        return true;
+    }
     BUFFERS.iter().any(|end| name.ends_with(end))
         || (spec.tied && (name.starts_with(&head) || name.contains(&format!(".{head}"))))
         || PARTS.iter().any(|part| own.starts_with(part))

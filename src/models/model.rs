@@ -9,7 +9,7 @@ use mlx_rs::{
 
 use super::{
     ModelSpec,
-    blocks::{Context, Linear, Matrix, Mixer, Mlp, Norm, Precision},
+    blocks::{Context, LayerInput, LayerInputs, Linear, Matrix, Mixer, Mlp, Norm, Precision},
     step::{Input, Plan, Rows, SequenceRows, Step},
 };
 use crate::{
@@ -32,6 +32,7 @@ pub struct Model {
     pub(super) embedding: Matrix,
     /// Learned positions `[context, hidden]`.
     pub(super) positions: Option<Matrix>,
+    pub(super) inputs: Option<LayerInputs>,
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Norm,
     /// `None`: the embedding serves as head.
@@ -61,6 +62,7 @@ pub(super) struct Branch {
 pub(super) enum Block {
     Mixer(Box<Mixer>),
     Mlp(Mlp),
+    Input(LayerInput),
 }
 
 /// The residual path, and what the last branch adds to it.
@@ -92,6 +94,10 @@ impl Branch {
         let mut added = match &self.block {
             Block::Mixer(mixer) => mixer.forward(input, at)?,
             Block::Mlp(mlp) => mlp.forward(input)?,
+            Block::Input(own) => match &at.extra {
+                Some(extra) => own.forward(input, extra)?,
+                None => return Err(Exception::custom("a layer is without its input")),
+            },
         };
         if let Some(norm) = &self.after {
             added = norm.forward(&added)?;
@@ -103,6 +109,7 @@ impl Branch {
         let mut arrays = match &self.block {
             Block::Mixer(mixer) => mixer.arrays(),
             Block::Mlp(mlp) => mlp.arrays(),
+            Block::Input(input) => input.arrays(),
         };
         let norms = self.before.iter().chain(&self.after);
         arrays.extend(norms.flat_map(Norm::arrays));
@@ -191,6 +198,7 @@ impl Model {
             .arrays()
             .into_iter()
             .chain(self.positions.iter().flat_map(Matrix::arrays))
+            .chain(self.inputs.iter().flat_map(LayerInputs::arrays))
             .chain(self.norm.arrays());
         let head = self.head.iter().flat_map(Linear::arrays);
         layers
@@ -266,14 +274,28 @@ impl Model {
             Input::Embeddings(embeddings) => embeddings.as_dtype(self.precision.activations)?,
         };
         let plan = Plan::new(&step.sequences, x.dim(0) as usize)?;
+        let tokens = match &step.input {
+            Input::Tokens(tokens) => Some(tokens),
+            Input::Embeddings(_) => None,
+        };
+        let inputs = self
+            .inputs
+            .as_ref()
+            .map(|inputs| inputs.forward(tokens, &x));
+        let inputs = inputs.transpose()?;
         let x = self.with_positions(x, &step.sequences)?;
         let unpacks = self.is_packed() && mlx::unpacks(x.dim(0));
         let (mut path, mut behind) = (Path { x, added: None }, None);
         for (layer, weights) in self.layers.iter().enumerate() {
+            let extra = inputs.as_ref().map(|inputs| {
+                let layer = Array::from_int(layer as i32);
+                inputs.take_axis(layer, 1)
+            });
             let mut at = Context {
                 layer,
                 plan: &plan,
                 kv: &mut *kv,
+                extra: extra.transpose()?,
             };
             weights.forward(&mut path, self.spec.factors.branch, &mut at)?;
             if unpacks && layer % UNPACKED_LAYERS == UNPACKED_LAYERS - 1 {

@@ -3,11 +3,12 @@
 //! Rows are flat: prefill chunks and single decode rows of any number of
 //! sequences stand one after another. Everything but attention sees rows only.
 
-use std::{cell::RefCell, ops::Range};
+use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
 use mlx_rs::{Array, Dtype, error::Exception};
 
 use super::spec::Sight;
+use crate::cache::Past;
 
 /// What goes into the first layer.
 #[derive(Debug, Clone)]
@@ -81,6 +82,8 @@ pub struct Plan<'a> {
     mask: RefCell<Option<(View, Array)>>,
     /// The same for tables of rows.
     tables: RefCell<Vec<(Vec<i32>, Array)>>,
+    /// What a layer keeps of a sequence, for later layers: by both.
+    lent: RefCell<HashMap<[usize; 2], Rc<Past>>>,
 }
 
 impl<'a> Plan<'a> {
@@ -107,6 +110,23 @@ impl<'a> Plan<'a> {
             cuts: ends.take(sequences.len() - 1).collect(),
             mask: RefCell::new(None),
             tables: RefCell::default(),
+            lent: RefCell::default(),
+        })
+    }
+
+    /// Lets later layers look at what one keeps of a sequence.
+    pub fn lend(&self, layer_and_sequence: [usize; 2], past: &Rc<Past>) {
+        let mut lent = self.lent.borrow_mut();
+        lent.insert(layer_and_sequence, Rc::clone(past));
+    }
+
+    /// # Errors
+    /// When nothing was lent.
+    pub fn lent(&self, layer_and_sequence: [usize; 2]) -> Result<Rc<Past>, Exception> {
+        let lent = self.lent.borrow();
+        lent.get(&layer_and_sequence).cloned().ok_or_else(|| {
+            let [layer, _] = layer_and_sequence;
+            Exception::custom(format!("layer {layer} lends neither keys nor values"))
         })
     }
 

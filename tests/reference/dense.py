@@ -192,6 +192,21 @@ DENSE = {
     "gemma4_text": {
         "base": GEMMA4,
         "cases": {
+            "shared keys, inputs of layers": {
+                "num_hidden_layers": 6,
+                "sliding_window_pattern": 2,
+                "num_kv_shared_layers": 3,
+                "hidden_size_per_layer_input": 64,
+                "vocab_size_per_layer_input": VOCAB,
+            },
+            "shared keys of narrow MLPs": {
+                "num_hidden_layers": 4,
+                "sliding_window_pattern": 2,
+                "num_kv_shared_layers": 2,
+                "use_double_wide_mlp": False,
+                "num_key_value_heads": 1,
+                "num_attention_heads": 6,
+            },
             "keys as values, every other layer": {
                 "attention_k_eq_v": True,
                 "num_global_key_value_heads": 1,

@@ -24,6 +24,12 @@ pub fn all() -> Vec<(&'static str, Value)> {
                 "num_experts_per_tok": 1, "floor_scale": 8}),
         ),
         ("gemma2", json!({})),
+        (
+            "gemma4_text",
+            json!({"num_hidden_layers": 4, "global_head_dim": 64, "sliding_window": 20,
+                "sliding_window_pattern": 2, "num_kv_shared_layers": 2,
+                "hidden_size_per_layer_input": 32, "vocab_size_per_layer_input": 300}),
+        ),
         ("phi3", json!({"partial_rotary_factor": 0.5})),
         ("olmo2", json!({})),
         (

@@ -5,11 +5,15 @@
 
 mod in_place;
 
+mod shared;
+
+use std::rc::Rc;
+
 use mlx_rs::{Array, error::Exception, ops};
 
 use super::{Linear, Norm, Projections, Rope, split};
 use crate::{
-    cache::KvStore,
+    cache::{KvStore, Past},
     mlx,
     models::{
         spec::{AttentionSpec, QkNorm, Sight, Temperature},
@@ -31,6 +35,8 @@ pub struct Attention {
     temperature: Option<Temperature>,
     clip: Option<f32>,
     value_norm: bool,
+    shares: Option<usize>,
+    lends: bool,
     /// Epsilon of norms without weights.
     plain_eps: f32,
     /// `[head_dim]`, where the rotation lengthens only a part of each head:
@@ -60,6 +66,8 @@ pub struct Context<'a> {
     pub layer: usize,
     pub plan: &'a Plan<'a>,
     pub kv: &'a mut dyn KvStore,
+    /// `[T, width]`: what the layer is given besides hidden states.
+    pub extra: Option<Array>,
 }
 
 /// Where the rows of queries and keys stand.
@@ -99,7 +107,7 @@ impl Attention {
                 && !spec.sinks
                 && spec.cap.is_none()
                 && spec.temperature.is_none()
-                && !spec.value_norm
+                && !(spec.value_norm || spec.lends || spec.shares.is_some())
                 && rotated == spec.head_dim
                 && !matches!(spec.sight, Sight::Chunk(_))
                 && matches!(spec.qk_norm, QkNorm::None | QkNorm::Head)
@@ -122,6 +130,8 @@ impl Attention {
             temperature: spec.temperature,
             clip: spec.clip,
             value_norm: spec.value_norm,
+            shares: spec.shares,
+            lends: spec.lends,
             plain_eps: spec.qk_norm_eps.unwrap_or(PLAIN_EPS),
             stretch,
         }
@@ -156,7 +166,10 @@ impl Attention {
             let (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
             qkv = ops::concatenate(&[q, k, v], 1)?;
         }
-        let mut mixed = self.mix(&qkv, at.plan, at)?;
+        let mut mixed = match self.shares {
+            Some(layer) => self.mix_shared(&qkv, layer, at)?,
+            None => self.mix(&qkv, at.plan, at)?,
+        };
         if let Some(gate) = gate {
             mixed = mixed.multiply(ops::sigmoid(gate)?)?;
         }
@@ -334,7 +347,15 @@ impl Attention {
         sequence: usize,
         at: &mut Context,
     ) -> Result<Array, Exception> {
-        let past = at.kv.update(sequence, at.layer, k, v)?;
+        let past = Rc::new(at.kv.update(sequence, at.layer, k, v)?);
+        if self.lends {
+            at.plan.lend([at.layer, sequence], &past);
+        }
+        self.attend_past(&q, &past, at)
+    }
+
+    /// Mixes what `q [1, heads, T, head_dim]` may see of a sequence.
+    fn attend_past(&self, q: &Array, past: &Past, at: &Context) -> Result<Array, Exception> {
         let view = at.plan.view(self.sight, q.dim(2), past.positions());
         let mask = view.mask(at.plan, q.dtype())?;
         let scoring = mlx::Scoring {
@@ -345,10 +366,10 @@ impl Attention {
             cap: self.cap,
         };
         if view.skip() == 0 {
-            return past.attend(&q, scoring);
+            return past.attend(q, scoring);
         }
         let [keys, values] = past.numbers()?;
-        mlx::attention(&q, &view.seen(keys)?, &view.seen(values)?, scoring)
+        mlx::attention(q, &view.seen(keys)?, &view.seen(values)?, scoring)
     }
 }
 

@@ -4,6 +4,7 @@
 mod activation;
 mod attention;
 mod gated_delta;
+mod layer_inputs;
 mod lightning;
 mod linear;
 mod mamba;
@@ -23,6 +24,7 @@ mod short_conv;
 pub use activation::{XieLu, silu};
 pub use attention::{Attention, AttentionParts, Context};
 pub use gated_delta::GatedDelta;
+pub use layer_inputs::{LayerInput, LayerInputs};
 pub use lightning::Lightning;
 pub use linear::{ExpertLinear, Linear, Projections, Through};
 pub use mamba::Mamba;

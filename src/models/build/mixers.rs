@@ -55,6 +55,10 @@ impl Builder<'_> {
         let eps = spec.qk_norm_eps.unwrap_or(self.spec.norm.eps);
         let (q, k) = match spec.qk_norm {
             QkNorm::None | QkNorm::Plain => return Ok(None),
+            QkNorm::Head | QkNorm::HeadAfter if spec.shares.is_some() => {
+                let q = self.norm(q, spec.head_dim)?;
+                (q.clone(), q)
+            }
             QkNorm::Head | QkNorm::HeadAfter => {
                 (self.norm(q, spec.head_dim)?, self.norm(k, spec.head_dim)?)
             }
@@ -110,6 +114,9 @@ impl Builder<'_> {
             }]);
         }
         let [q, k, v] = names.qkv;
+        if spec.shares.is_some() {
+            return Ok(vec![self.linear(q, queries, hidden, bias)?]);
+        }
         let key = self.linear(k, keys, hidden, bias)?;
         let value = match spec.keys_as_values {
             true => key.clone(),

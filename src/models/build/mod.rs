@@ -10,9 +10,9 @@ use mlx_rs::{Array, Dtype};
 
 use super::{
     Model, ModelError, ModelSpec,
-    blocks::{Linear, Matrix, Norm, Precision},
+    blocks::{LayerInput, LayerInputs, Linear, Matrix, Norm, Precision},
     model::{Block, Branch, Layer},
-    spec::NormOffset,
+    spec::{LayerInputs as LayerInputsSpec, NormOffset},
     weights::Source,
 };
 
@@ -35,6 +35,7 @@ pub fn build(
         norm_offset: 0.0,
     };
     builder.norm_offset = builder.norm_offset();
+    let inputs = builder.layer_inputs()?;
     let mut layers = Vec::with_capacity(spec.layers.len());
     for index in 0..spec.layers.len() {
         builder.index = index;
@@ -62,6 +63,7 @@ pub fn build(
         precision,
         quantisation,
         embedding,
+        inputs,
         layers,
         positions,
         norm,
@@ -107,6 +109,24 @@ impl Builder<'_> {
         }
     }
 
+    fn layer_inputs(&mut self) -> Result<Option<LayerInputs>, ModelError> {
+        let Some(LayerInputsSpec { vocab, width }) = self.spec.layer_inputs else {
+            return Ok(None);
+        };
+        let all = self.spec.layers.len() * width;
+        let projection = "model.per_layer_model_projection";
+        let inputs = LayerInputs {
+            table: self
+                .source
+                .matrix("model.embed_tokens_per_layer", vocab, all)?,
+            projection: self.named(projection, all, self.spec.hidden, false)?,
+            norm: self.norm("model.per_layer_projection_norm".to_owned(), width)?,
+            width: width as i32,
+        };
+        self.source.settle(&inputs.arrays())?;
+        Ok(Some(inputs))
+    }
+
     fn layer(&mut self) -> Result<Layer, ModelError> {
         let (spec, names) = (self.spec, &self.spec.names);
         let layer = &spec.layers[self.index];
@@ -122,6 +142,15 @@ impl Builder<'_> {
             let mlp = Block::Mlp(self.mlp(mlp)?);
             let around = [names.before_mlp, names.after_mlp];
             branches.push(self.branch(mlp, [before_mlp, places.after()], around)?);
+        }
+        if let Some(inputs) = spec.layer_inputs {
+            let (hidden, width) = (spec.hidden, inputs.width);
+            let input = Block::Input(LayerInput {
+                gate: self.linear("per_layer_input_gate", width, hidden, false)?,
+                projection: self.linear("per_layer_projection", hidden, width, false)?,
+            });
+            let norm = "post_per_layer_input_norm";
+            branches.push(self.branch(input, [false, true], [norm, norm])?);
         }
         let scalar = match spec.layer_scalars {
             true => Some(self.tensor("layer_scalar", &[1])?),

@@ -60,6 +60,7 @@ pub fn decoder_with(
         norms: NormPlaces::Before,
         factors: Factors::NONE,
         embedding_norm: false,
+        layer_inputs: None,
         layer_scalars: false,
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", true)?,

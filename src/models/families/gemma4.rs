@@ -1,11 +1,15 @@
-//! Gemma 4, the part that speaks, where it is dense and its layers share
-//! nothing: Gemma 3 with heads of two sizes, normed values, scores as they are
-//! and a number that multiplies what leaves a layer.
+//! Gemma 4, the part that speaks, where it is dense: Gemma 3 with heads of two
+//! sizes, normed values, scores as they are and a number that multiplies what
+//! leaves a layer. In the smaller models the last layers look at the keys and
+//! values of earlier ones, and every layer has embeddings of its own.
 
 use super::common;
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{Activation, AttentionSpec, Names, NormPlaces, QkNorm, RopeScaling, RopeSpec, Sight},
+    spec::{
+        Activation, AttentionSpec, LayerInputs, MlpSpec, Names, NormPlaces, QkNorm, RopeScaling,
+        RopeSpec, Sight,
+    },
 };
 
 const NAMES: Names = Names {
@@ -22,7 +26,12 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     if let Some(rows) = config.get("vocab_size").cloned() {
         text.default("vocab_size", rows);
     }
-    refuse_what_is_shared(&text)?;
+    if text.flag_or("enable_moe_block", false)? {
+        return Err(text.error(
+            "enable_moe_block",
+            "is true: of Gemma 4 only dense models are known",
+        ));
+    }
     let mut spec = common::decoder(&text, 131_072, 10_000.0)?;
     let window = text.size_or_none("sliding_window")?.unwrap_or(512);
     let every = text.size_or_none("sliding_window_pattern")?.unwrap_or(5);
@@ -32,7 +41,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
         let sees_all = |index| usize::from((index + 1) % every == 0);
         (0..count).map(sees_all).collect()
     });
-    for (attention, kind) in spec.attentions_mut().zip(types) {
+    for (attention, kind) in spec.attentions_mut().zip(types.clone()) {
         attention.qk_norm = QkNorm::Head;
         (attention.scale, attention.value_norm) = (Some(1.0), true);
         attention.qk_norm_eps = Some(text.positive("rms_norm_eps")? as f32);
@@ -44,6 +53,17 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
             _ => far(&text, attention)?,
         }
         attention.rope = Some(rope(&text, kind, attention.head_dim)?);
+    }
+    share(&text, &mut spec, &types)?;
+    let width = text
+        .count_or_none("hidden_size_per_layer_input")?
+        .unwrap_or(256);
+    if width > 0 {
+        let vocab = text.size_or_none("vocab_size_per_layer_input")?;
+        spec.layer_inputs = Some(LayerInputs {
+            vocab: vocab.unwrap_or(262_144),
+            width,
+        });
     }
     for mlp in spec.gated_mut() {
         mlp.activation = Activation::Gelu;
@@ -61,26 +81,40 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
     Ok(spec)
 }
 
-/// The smaller models, whose layers share keys and values and take in more
-/// embeddings, and the one with experts.
-fn refuse_what_is_shared(config: &Config) -> Result<(), ModelError> {
-    for (key, silent) in [
-        ("num_kv_shared_layers", 20),
-        ("hidden_size_per_layer_input", 256),
-    ] {
-        let count = config.count_or_none(key)?.unwrap_or(silent);
-        if count > 0 {
-            let problem = format!("is {count}: of Gemma 4 only models without such are known");
-            return Err(config.error(key, problem));
+/// How many layers at the end look at the keys and values of earlier ones.
+fn sharing(config: &Config, layers: usize) -> Result<usize, ModelError> {
+    let key = "num_kv_shared_layers";
+    let count = config.count_or_none(key)?.unwrap_or(20);
+    match count < layers {
+        true => Ok(count),
+        false => Err(config.error(key, format!("is {count}: there are only {layers} layers"))),
+    }
+}
+
+/// Lets the last layers look at the last one of their kind before them.
+fn share(config: &Config, spec: &mut ModelSpec, types: &[usize]) -> Result<(), ModelError> {
+    let count = types.len();
+    let first = count - sharing(config, count)?;
+    let wide = config.flag_or("use_double_wide_mlp", true)?;
+    for index in first..count {
+        let source = (0..first)
+            .rev()
+            .find(|before| types[*before] == types[index]);
+        let source = source.ok_or_else(|| {
+            let problem = format!("leaves layer {index} without one of its kind to share with");
+            config.error("num_kv_shared_layers", problem)
+        })?;
+        if let Some(attention) = spec.layers[index].attention_mut() {
+            attention.shares = Some(source);
+        }
+        if let Some(attention) = spec.layers[source].attention_mut() {
+            attention.lends = true;
+        }
+        if let (true, Some(MlpSpec::Gated(mlp))) = (wide, &mut spec.layers[index].mlp) {
+            mlp.intermediate *= 2;
         }
     }
-    match config.flag_or("enable_moe_block", false)? {
-        true => Err(config.error(
-            "enable_moe_block",
-            "is true: of Gemma 4 only dense models are known",
-        )),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 /// Heads of a layer that sees all.

@@ -51,6 +51,7 @@ pub fn of_states(config: &Config, mixer: MixerSpec) -> Result<ModelSpec, ModelEr
         norms: NormPlaces::Before,
         factors: Factors::NONE,
         embedding_norm: false,
+        layer_inputs: None,
         layer_scalars: false,
         logit_cap: None,
         tied: config.flag_or("tie_word_embeddings", false)?,

@@ -57,6 +57,11 @@ pub struct AttentionSpec {
     pub value_norm: bool,
     /// Values are made by the matrix of keys, which has no sister.
     pub keys_as_values: bool,
+    /// The layer whose keys and values it looks at instead of its own, with
+    /// neither matrices nor norms for such.
+    pub shares: Option<usize>,
+    /// Later layers look at its keys and values.
+    pub lends: bool,
 }
 
 /// Where queries, keys and values come from.
@@ -162,6 +167,8 @@ impl AttentionSpec {
             clip: None,
             value_norm: false,
             keys_as_values: false,
+            shares: None,
+            lends: false,
         }
     }
 
@@ -177,10 +184,15 @@ impl AttentionSpec {
 
     fn parameters(&self, hidden: usize) -> usize {
         let queries = if self.gate { 2 } else { 1 } * self.query_width();
-        let of_keys = if self.keys_as_values { 1 } else { 2 };
+        let of_keys = match (self.shares, self.keys_as_values) {
+            (Some(_), _) => 0,
+            (None, true) => 1,
+            (None, false) => 2,
+        };
         let qkv = queries + of_keys * self.kv_width();
         let norms = match self.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
+            QkNorm::Head | QkNorm::HeadAfter if self.shares.is_some() => self.head_dim,
             QkNorm::Head | QkNorm::HeadAfter => 2 * self.head_dim,
             QkNorm::EachHead | QkNorm::Whole => self.query_width() + self.kv_width(),
         };
@@ -215,6 +227,7 @@ impl MixerSpec {
     /// What a layer with this mixer keeps of a token.
     pub fn kv_layer(&self, dtype: Dtype) -> KvLayer {
         match self {
+            Self::Attention(a) if a.shares.is_some() => KvLayer::nothing(dtype),
             Self::Attention(a) | Self::Both(a, _) => {
                 let mut kept = KvLayer::new(a.kv_heads, a.head_dim, dtype);
                 if a.sinks {

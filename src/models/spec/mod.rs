@@ -49,6 +49,8 @@ pub struct ModelSpec {
     pub factors: Factors,
     /// Embeddings are normed like hidden states, without weights.
     pub embedding_norm: bool,
+    /// What every layer is given besides hidden states.
+    pub layer_inputs: Option<LayerInputs>,
     /// What leaves a layer is multiplied with a number that it learned.
     pub layer_scalars: bool,
     /// Logits are `cap · tanh(logits / cap)`.
@@ -63,6 +65,16 @@ pub struct ModelSpec {
     /// embeddings, if there is one.
     pub positions: Option<usize>,
     pub names: Names,
+}
+
+/// Inputs of layers: each has a part of a table of embeddings of its own and of
+/// a projection of the model's, and adds what it makes of both (Gemma 3n).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerInputs {
+    /// Tokens that the table knows.
+    pub vocab: usize,
+    /// Numbers for each layer.
+    pub width: usize,
 }
 
 /// What mixes tokens, and what treats each alone; either may be missing.
@@ -212,7 +224,11 @@ impl ModelSpec {
         let bias = usize::from(self.head_bias) * self.vocab;
         let positions = self.positions.unwrap_or(0) * self.hidden;
         let norm = self.norm.parameters(self.hidden);
-        (embeddings + layers + norm + bias + positions) as u64
+        let inputs = self.layer_inputs.map_or(0, |inputs| {
+            let all = inputs.width * self.layers.len();
+            all * (inputs.vocab + self.hidden) + self.norm.parameters(inputs.width)
+        });
+        (embeddings + layers + norm + bias + positions + inputs) as u64
     }
 
     fn layer_parameters(&self, layer: &LayerSpec) -> usize {
@@ -220,7 +236,10 @@ impl ModelSpec {
         let norm = self.norm.parameters(hidden);
         let places = layer.norms.unwrap_or(self.norms);
         let after = usize::from(places.after());
-        let scalar = usize::from(self.layer_scalars);
+        let mut scalar = usize::from(self.layer_scalars);
+        if let Some(inputs) = self.layer_inputs {
+            scalar += 2 * inputs.width * hidden + norm;
+        }
         let [mixer_norms, mlp_norms] = places.before().map(|is| norm * (usize::from(is) + after));
         let mixer = layer.mixer.as_ref();
         let mixer = mixer.map(|m| mixer_norms + m.parameters(hidden));

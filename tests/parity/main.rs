@@ -105,6 +105,7 @@ families! {
     phi,
     phi3,
     phixtral,
+    plamo,
     plamo2,
     qwen,
     qwen2,

@@ -482,6 +482,17 @@ DENSE = {
             },
         },
     },
+    "plamo": {
+        "base": {"n_shared_head": 2},
+        "cases": {
+            "two of six": {
+                "n_shared_head": 3,
+                "num_attention_heads": 6,
+                "hidden_size": 192,
+                "rope_traditional": True,
+            },
+        },
+    },
     "phixtral": {
         "base": PHIXTRAL,
         "cases": {"three of six": {"num_local_experts": 6, "num_experts_per_tok": 3}},

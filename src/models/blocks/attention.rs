@@ -37,6 +37,8 @@ pub struct Attention {
     value_norm: bool,
     shares: Option<usize>,
     lends: bool,
+    /// Where heads stand that the weights have in another order.
+    places: Option<Array>,
     /// Epsilon of norms without weights.
     plain_eps: f32,
     /// `[head_dim]`, where the rotation lengthens only a part of each head:
@@ -132,6 +134,11 @@ impl Attention {
             value_norm: spec.value_norm,
             shares: spec.shares,
             lends: spec.lends,
+            places: spec.by_turns.then(|| {
+                let (keys, group) = (spec.kv_heads, spec.heads / spec.kv_heads);
+                let place = |head: usize| (head % keys * group + head / keys) as i32;
+                Array::from_iter((0..spec.heads).map(place), &[spec.heads as i32])
+            }),
             plain_eps: spec.qk_norm_eps.unwrap_or(PLAIN_EPS),
             stretch,
         }
@@ -170,6 +177,7 @@ impl Attention {
             Some(layer) => self.mix_shared(&qkv, layer, at)?,
             None => self.mix(&qkv, at.plan, at)?,
         };
+        mixed = self.in_order(mixed)?;
         if let Some(gate) = gate {
             mixed = mixed.multiply(ops::sigmoid(gate)?)?;
         }

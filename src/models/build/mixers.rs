@@ -123,7 +123,11 @@ impl Builder<'_> {
             false => self.linear(v, keys, hidden, bias)?,
         };
         if !spec.gate {
-            return Ok(vec![self.linear(q, queries, hidden, bias)?, key, value]);
+            let mut query = self.linear(q, queries, hidden, bias)?;
+            if spec.by_turns {
+                query = query.select(&rows_of_neighbours(spec))?;
+            }
+            return Ok(vec![query, key, value]);
         }
         // Each head's queries are followed by its gate.
         let both = self.linear(q, 2 * queries, hidden, bias)?;
@@ -213,6 +217,16 @@ impl Builder<'_> {
             packed => packed.dense(self.precision.activations)?,
         })
     }
+}
+
+/// The rows of queries whose heads share keys by turns, so that those who share
+/// them are neighbours.
+fn rows_of_neighbours(spec: &AttentionSpec) -> Vec<i32> {
+    let group = spec.heads / spec.kv_heads;
+    let heads =
+        (0..spec.kv_heads).flat_map(|key| (0..group).map(move |round| round * spec.kv_heads + key));
+    let rows = heads.flat_map(|head| head * spec.head_dim..(head + 1) * spec.head_dim);
+    rows.map(|row| row as i32).collect()
 }
 
 /// The rows of a matrix that has them by key head, so that all queries come

@@ -65,6 +65,7 @@ mod openelm;
 mod phi;
 mod phi3;
 mod phixtral;
+mod plamo;
 mod plamo2;
 mod qwen;
 mod qwen2;
@@ -156,6 +157,7 @@ const FAMILIES: &[(&str, Describe)] = &[
     ("phi-msft", phixtral::spec),
     ("phi3", phi3::spec),
     ("phixtral", phixtral::spec),
+    ("plamo", plamo::spec),
     ("plamo2", plamo2::spec),
     ("qwen", qwen::spec),
     ("qwen2", qwen2::spec),

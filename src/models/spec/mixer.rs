@@ -62,6 +62,9 @@ pub struct AttentionSpec {
     pub shares: Option<usize>,
     /// Later layers look at its keys and values.
     pub lends: bool,
+    /// Heads share key heads by turns, the first with the first of the next
+    /// round, instead of neighbours with each other.
+    pub by_turns: bool,
 }
 
 /// Where queries, keys and values come from.
@@ -169,6 +172,7 @@ impl AttentionSpec {
             keys_as_values: false,
             shares: None,
             lends: false,
+            by_turns: false,
         }
     }
 

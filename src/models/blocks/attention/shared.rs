@@ -1,5 +1,6 @@
-//! Attention to the keys and values of an earlier layer, for layers that keep
-//! none of their own. The earlier one lends them to the step's plan.
+//! What few models ask of attention. Layers that keep no keys and values of
+//! their own look at those of an earlier layer, which lends them to the step's
+//! plan; and heads may share key heads by turns.
 
 use mlx_rs::{Array, error::Exception, ops};
 
@@ -31,5 +32,14 @@ impl Attention {
             mixed.push(y.reshape(&[count, self.heads * self.head_dim])?);
         }
         ops::concatenate(&mixed, 0)
+    }
+
+    /// Heads `[T, heads · head_dim]` in the order that the output's weights have.
+    pub(super) fn in_order(&self, mixed: Array) -> Result<Array, Exception> {
+        let Some(places) = &self.places else {
+            return Ok(mixed);
+        };
+        let by_head = mixed.reshape(&[mixed.dim(0), self.heads, self.head_dim])?;
+        by_head.take_axis(places, 1)?.reshape(mixed.shape())
     }
 }

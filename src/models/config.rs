@@ -229,6 +229,19 @@ impl Config {
         Ok(objects.into_iter().enumerate().map(object).collect())
     }
 
+    /// A list of whole numbers that count something.
+    pub fn sizes(&self, key: &str) -> Result<Vec<usize>, ModelError> {
+        let expected = "a list of whole numbers from 1 to 16777216";
+        let sizes = self.read_as(key, expected, |value| {
+            let size = |item: &Value| {
+                let number = item.as_u64().filter(|n| (1..=1 << 24).contains(n));
+                number.map(|n| n as usize)
+            };
+            value.as_array()?.iter().map(size).collect()
+        })?;
+        self.required(key, sizes)
+    }
+
     pub fn object_or_none(&self, key: &str) -> Result<Option<Self>, ModelError> {
         let values = self.read_as(key, "an object", |value| value.as_object().cloned())?;
         Ok(values.map(|values| Self {

@@ -50,9 +50,20 @@ pub fn load(
         progress,
     )?;
     let model = build(spec, precision, label, &mut source)?;
-    let extra = config.count_or_none("num_nextn_predict_layers")?;
-    source.finish(|name| is_beside(name, model.spec(), extra.unwrap_or(0)))?;
+    let extra = extra_layers(&config)?;
+    source.finish(|name| is_beside(name, model.spec(), extra))?;
     Ok(model)
+}
+
+/// Layers beyond the last, which guess several tokens at once.
+pub(super) fn extra_layers(config: &Config) -> Result<usize, ModelError> {
+    let key = "num_nextn_predict_layers";
+    let text = config.object_or_none("text_config")?;
+    let own = text
+        .map(|text| text.count_or_none(key))
+        .transpose()?
+        .flatten();
+    Ok(own.or(config.count_or_none(key)?).unwrap_or(0))
 }
 
 /// The model of a folder's config.json, and the files of its weights.
@@ -73,7 +84,7 @@ pub(super) fn describe_stored(
 /// that are computed, a head that the embedding stands in for, vision, and
 /// `extra` layers beyond the last that guess several tokens at once.
 pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
-    const PARTS: [&str; 14] = [
+    const PARTS: [&str; 15] = [
         "vision_tower.",
         "vision_model.",
         "visual.",
@@ -82,6 +93,7 @@ pub(super) fn is_beside(name: &str, spec: &ModelSpec, extra: usize) -> bool {
         "embed_audio.",
         "embed_vision.",
         "vision_embedder.",
+        "mm_projector.",
         "mtp.",
         "mtp_layers.",
         "mtp_block.",

@@ -93,7 +93,7 @@ impl Branch {
     fn forward(&self, input: &Array, factor: f32, at: &mut Context) -> Result<Array, Exception> {
         let mut added = match &self.block {
             Block::Mixer(mixer) => mixer.forward(input, at)?,
-            Block::Mlp(mlp) => mlp.forward(input)?,
+            Block::Mlp(mlp) => mlp.forward(input, at.later)?,
             Block::Input(own) => match &at.extra {
                 Some(extra) => own.forward(input, extra)?,
                 None => return Err(Exception::custom("a layer is without its input")),
@@ -130,9 +130,16 @@ impl Layer {
     }
 
     fn in_turn(&self, path: &mut Path, factor: f32, at: &mut Context) -> Result<(), Exception> {
+        let owed = at.later.take();
         for branch in &self.branches {
             let input = path.join(branch.before.as_ref())?;
             path.added = Some(branch.forward(&input, factor, at)?);
+        }
+        if let Some(owed) = owed {
+            path.added = Some(match path.added.take() {
+                Some(added) => added.add(owed)?,
+                None => owed,
+            });
         }
         Ok(())
     }
@@ -286,6 +293,7 @@ impl Model {
         let x = self.with_positions(x, &step.sequences)?;
         let unpacks = self.is_packed() && mlx::unpacks(x.dim(0));
         let (mut path, mut behind) = (Path { x, added: None }, None);
+        let (mut lent, mut later) = (None, None);
         for (layer, weights) in self.layers.iter().enumerate() {
             let extra = inputs.as_ref().map(|inputs| {
                 let layer = Array::from_int(layer as i32);
@@ -296,6 +304,8 @@ impl Model {
                 plan: &plan,
                 kv: &mut *kv,
                 extra: extra.transpose()?,
+                lent: &mut lent,
+                later: &mut later,
             };
             weights.forward(&mut path, self.spec.factors.branch, &mut at)?;
             if unpacks && layer % UNPACKED_LAYERS == UNPACKED_LAYERS - 1 {

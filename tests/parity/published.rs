@@ -33,7 +33,7 @@ fn unconverted(mut tensors: Tensors, family: &str) -> Tensors {
     for (name, tensor) in tensors {
         if name.contains(".switch_mlp.") {
             unstack(&name, &tensor, family, &mut result);
-        } else if name.contains(".mlp.experts.") {
+        } else if name.contains(".mlp.experts.") && name.contains("_proj.") {
             together.push((name, tensor));
         } else {
             result.insert(name, tensor);
@@ -75,10 +75,7 @@ fn convolutions(tensors: &mut Tensors) {
                 tensor.shape = vec![*channels, 1, *kernel];
             }
         } else if is_delta && name.contains("norm.weight") && !name.contains("linear_attn") {
-            assert_eq!(tensor.dtype, Dtype::F32);
-            let numbers = tensor.bytes.as_chunks::<4>().0.iter();
-            let less = numbers.flat_map(|x| (f32::from_le_bytes(*x) - 1.0).to_le_bytes());
-            tensor.bytes = less.collect();
+            tensor.less_one();
         }
     }
 }

@@ -22,6 +22,14 @@ pub struct Tensor {
 pub type Tensors = BTreeMap<String, Tensor>;
 
 impl Tensor {
+    /// Weights as distances from 1.
+    pub fn less_one(&mut self) {
+        assert_eq!(self.dtype, Dtype::F32);
+        let numbers = self.bytes.as_chunks::<4>().0.iter();
+        let less = numbers.flat_map(|x| (f32::from_le_bytes(*x) - 1.0).to_le_bytes());
+        self.bytes = less.collect();
+    }
+
     /// `[experts, rows, columns]` as `[experts, columns, rows]`.
     pub fn transposed(&self) -> Self {
         let [experts, rows, columns] = self.shape[..] else {
@@ -129,10 +137,12 @@ impl Writer<'_> {
         };
         let numbers = uniform(name, shape.iter().product());
         let unit = ["embed_tokens", "embeddings", "A_log", "sinks"];
+        // DBRX has its attention in a module that is named after norms.
+        let is_norm = name.replace("norm_attn_norm.attn", "").contains("norm");
         let own = |x: f32| {
             if name.ends_with("bias") {
                 x * 0.25
-            } else if name.contains("norm") || name.ends_with(".D") {
+            } else if is_norm || name.ends_with(".D") {
                 1.0 + x * 0.25
             } else if unit.iter().any(|part| name.contains(part)) {
                 x

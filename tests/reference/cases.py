@@ -78,7 +78,13 @@ SHAPES = {
     },
 }
 # Keys whose absence means something else than null.
-NULLS = ("q_lora_rank", "rope_scaling", "sliding_window", "sliding_window_pattern")
+NULLS = (
+    "n_shared_experts",
+    "q_lora_rank",
+    "rope_scaling",
+    "sliding_window",
+    "sliding_window_pattern",
+)
 MIXED = {
     "bits": 4,
     "group_size": 64,

@@ -103,7 +103,7 @@ def tensor(name, shape, columns, bits):
         data = words(name, count)
     elif name.endswith("bias"):
         data = uniform(name, count) * np.float32(0.25)
-    elif "norm" in name or name.endswith(".D"):
+    elif "norm" in name.replace("norm_attn_norm.attn", "") or name.endswith(".D"):
         data = 1 + uniform(name, count) * np.float32(0.25)
     elif any(part in name for part in ("embed_tokens", "embeddings", "A_log", "sinks")):
         data = uniform(name, count)

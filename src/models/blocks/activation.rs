@@ -21,6 +21,9 @@ impl Activation {
         if self == Self::Clamped {
             return clamped(gate, up);
         }
+        if let Self::SiluWithin(limit) = self {
+            return self.of(gate)?.multiply(within(up, limit)?);
+        }
         self.of(gate)?.multiply(up)
     }
 
@@ -29,6 +32,7 @@ impl Activation {
         let number = |value: f32| Array::from_f32(value).as_dtype(x.dtype());
         match self {
             Self::Silu => silu(x),
+            Self::SiluWithin(limit) => ops::minimum(silu(x)?, number(limit)?),
             Self::Gelu => gelu(x),
             Self::GeluExact => {
                 let share = ops::erf(x.multiply(number(FRAC_1_SQRT_2)?)?)?;
@@ -46,10 +50,16 @@ impl Activation {
 
 fn clamped(gate: &Array, up: &Array) -> Result<Array, Exception> {
     let number = |x: f32| Array::from_f32(x).as_dtype(gate.dtype());
-    let up = ops::minimum(ops::maximum(up, number(-LIMIT)?)?, number(LIMIT)?)?;
+    let up = within(up, LIMIT)?;
     Activation::Clamped
         .of(gate)?
         .multiply(up.add(number(1.0)?)?)
+}
+
+/// `x`, but no more than ± `limit`.
+pub fn within(x: &Array, limit: f32) -> Result<Array, Exception> {
+    let number = |value: f32| Array::from_f32(value).as_dtype(x.dtype());
+    ops::minimum(ops::maximum(x, number(-limit)?)?, number(limit)?)
 }
 
 /// `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`

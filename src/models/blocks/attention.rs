@@ -3,20 +3,21 @@
 //! Everything up to the rotation works on rows; then each sequence of the step
 //! writes its keys and values and looks at its own past.
 
+mod heads;
 mod in_place;
 
 mod shared;
 
 use std::rc::Rc;
 
-use mlx_rs::{Array, error::Exception, ops};
+use mlx_rs::{Array, Dtype, error::Exception, ops};
 
-use super::{Linear, Norm, Projections, Rope, split};
+use super::{Linear, Norm, Projections, Rope, split, within};
 use crate::{
     cache::{KvStore, Past},
     mlx,
     models::{
-        spec::{AttentionSpec, QkNorm, Sight, Temperature},
+        spec::{AttentionSpec, KvSource, OutputGate, QkNorm, Sight, Temperature},
         step::{Plan, SequenceRows},
     },
 };
@@ -33,7 +34,11 @@ pub struct Attention {
     scale: f32,
     cap: Option<f32>,
     temperature: Option<Temperature>,
+    value_dim: i32,
+    value_scale: Option<f32>,
     clip: Option<f32>,
+    gate: OutputGate,
+    source: KvSource,
     value_norm: bool,
     shares: Option<usize>,
     lends: bool,
@@ -60,7 +65,6 @@ pub struct AttentionParts {
     pub norms: Option<(Norm, Norm)>,
     /// `[heads]`
     pub sinks: Option<Array>,
-    pub gated: bool,
 }
 
 /// One layer of a step, as attention needs it.
@@ -70,6 +74,11 @@ pub struct Context<'a> {
     pub kv: &'a mut dyn KvStore,
     /// `[T, width]`: what the layer is given besides hidden states.
     pub extra: Option<Array>,
+    /// Keys and values of the step's rows before norms and rotation, for layers
+    /// that have none of their own.
+    pub lent: &'a mut Option<Array>,
+    /// What is to be added after the next layer.
+    pub later: &'a mut Option<Array>,
 }
 
 /// Where the rows of queries and keys stand.
@@ -81,7 +90,7 @@ enum Places<'a> {
     Each(&'a Array, &'a [SequenceRows]),
 }
 
-/// Epsilon of [`QkNorm::Plain`].
+/// Epsilon of [`QkNorm::Plain`], where the model has none of its own.
 const PLAIN_EPS: f32 = 1e-6;
 
 impl Attention {
@@ -105,7 +114,9 @@ impl Attention {
         let traditional = spec.rope.as_ref().is_some_and(|rope| rope.traditional);
         Self {
             decode: mlx::DecodeSpec::new(form, eps, traditional, scale),
-            plain: !spec.gate
+            plain: spec.gate == OutputGate::None
+                && spec.value_dim() == spec.head_dim
+                && spec.value_scale.is_none()
                 && !spec.sinks
                 && spec.cap.is_none()
                 && spec.temperature.is_none()
@@ -130,7 +141,11 @@ impl Attention {
             scale,
             cap: spec.cap,
             temperature: spec.temperature,
+            value_dim: spec.value_dim() as i32,
+            value_scale: spec.value_scale,
             clip: spec.clip,
+            gate: spec.gate,
+            source: spec.source,
             value_norm: spec.value_norm,
             shares: spec.shares,
             lends: spec.lends,
@@ -158,14 +173,24 @@ impl Attention {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array, at: &mut Context) -> Result<Array, Exception> {
         let mut qkv = self.parts.qkv.forward(x)?;
-        if let Some(most) = self.clip {
-            let most = Array::from_f32(most).as_dtype(qkv.dtype())?;
-            qkv = ops::minimum(ops::maximum(&qkv, most.negative()?)?, &most)?;
-        }
         let mut gate = None;
-        if self.parts.gated {
-            let [own, after] = split(&qkv, self.all_heads() * self.head_dim, 1)?;
+        if self.gate != OutputGate::None {
+            let own = match self.source {
+                KvSource::Own | KvSource::Lent => self.width(),
+                KvSource::Borrowed => self.heads * self.head_dim,
+            };
+            let [own, after] = split(&qkv, own, 1)?;
             (qkv, gate) = (own, Some(after));
+        }
+        match (self.source, &*at.lent) {
+            (KvSource::Lent, _) => {
+                *at.lent = Some(split(&qkv, self.heads * self.head_dim, 1)?[1].clone());
+            }
+            (KvSource::Borrowed, Some(lent)) => qkv = ops::concatenate(&[&qkv, lent], 1)?,
+            _ => {}
+        }
+        if let Some(limit) = self.clip {
+            qkv = within(&qkv, limit)?;
         }
         if let (QkNorm::Whole, Some((q_norm, k_norm))) = (self.norm, &self.parts.norms) {
             let [q, rest] = split(&qkv, self.heads * self.head_dim, 1)?;
@@ -179,9 +204,33 @@ impl Attention {
         };
         mixed = self.in_order(mixed)?;
         if let Some(gate) = gate {
-            mixed = mixed.multiply(ops::sigmoid(gate)?)?;
+            mixed = self.gated(&mixed, &gate)?;
         }
         self.parts.output.forward(&mixed)
+    }
+
+    /// `mixed [T, heads · value_dim]` times what the gate's numbers say.
+    fn gated(&self, mixed: &Array, gate: &Array) -> Result<Array, Exception> {
+        let factors = match self.gate {
+            OutputGate::None => return Ok(mixed.clone()),
+            OutputGate::WithQueries | OutputGate::Whole => {
+                return mixed.multiply(ops::sigmoid(gate)?);
+            }
+            OutputGate::ByHead => ops::sigmoid(gate)?,
+            OutputGate::ByHeadSoftplus => {
+                let exact = gate.as_dtype(Dtype::Float32)?;
+                ops::logaddexp(exact, Array::from_f32(0.0))?
+            }
+        };
+        let rows = mixed.dim(0);
+        let heads = mixed.reshape(&[rows, self.heads, self.value_dim])?;
+        let factors = factors.as_dtype(mixed.dtype())?.expand_dims(-1)?;
+        heads.multiply(factors)?.reshape(mixed.shape())
+    }
+
+    /// Numbers of a row of queries, keys and values.
+    fn width(&self) -> i32 {
+        (self.heads + self.kv_heads) * self.head_dim + self.kv_heads * self.value_dim
     }
 
     fn mix(&self, qkv: &Array, plan: &Plan, at: &mut Context) -> Result<Array, Exception> {
@@ -236,10 +285,6 @@ impl Attention {
         ops::concatenate(&[mixed, rest], 0)
     }
 
-    fn all_heads(&self) -> i32 {
-        self.heads + 2 * self.kv_heads
-    }
-
     /// Rows of one sequence: `[T, (heads + 2 kv_heads) · head_dim]` to
     /// `[T, heads · head_dim]`.
     fn chunk(
@@ -255,10 +300,10 @@ impl Attention {
         let [q, k, v] = self.chunk_heads(qkv, rows, at.plan)?;
         let mixed = self.attend(q, k, v, rows.sequence, at)?;
         match count {
-            1 => mixed.reshape(&[1, self.heads * self.head_dim]),
+            1 => mixed.reshape(&[1, self.heads * self.value_dim]),
             _ => mixed
                 .transpose_axes(&[0, 2, 1, 3])?
-                .reshape(&[count, self.heads * self.head_dim]),
+                .reshape(&[count, self.heads * self.value_dim]),
         }
     }
 
@@ -274,15 +319,7 @@ impl Attention {
             let table = plan.row_table(vec![rows.position, 0, 0, 0, 0], mlx::ROW_FIELDS);
             return mlx::spread_heads(qkv, &self.decode, self.norms(), turns, &table);
         }
-        let count = rows.rows as i32;
-        // With one row, rows before heads and heads before rows are the same.
-        let heads = match count {
-            1 => qkv.reshape(&[1, self.all_heads(), 1, self.head_dim])?,
-            _ => qkv
-                .reshape(&[1, count, self.all_heads(), self.head_dim])?
-                .transpose_axes(&[0, 2, 1, 3])?,
-        };
-        self.heads(&heads, Places::From(rows.position))
+        self.heads(qkv, [1, rows.rows as i32], Places::From(rows.position))
     }
 
     /// One row of each of several sequences: normed and rotated together.
@@ -294,8 +331,7 @@ impl Attention {
     ) -> Result<Array, Exception> {
         let sequences = at.plan.sequences;
         let count = sequences.len() as i32;
-        let heads = qkv.reshape(&[count, self.all_heads(), 1, self.head_dim])?;
-        let [q, k, v] = self.heads(&heads, Places::Each(positions, sequences))?;
+        let [q, k, v] = self.heads(qkv, [count, 1], Places::Each(positions, sequences))?;
         let q = q.split_equal(count, 0)?;
         let k = k.split_equal(count, 0)?;
         let v = v.split_equal(count, 0)?;
@@ -303,47 +339,7 @@ impl Attention {
         for (((rows, q), k), v) in sequences.iter().zip(q).zip(k).zip(v) {
             mixed.push(self.attend(q, k, v, rows.sequence, at)?);
         }
-        ops::concatenate(&mixed, 0)?.reshape(&[count, self.heads * self.head_dim])
-    }
-
-    /// Splits `[B, heads + 2 kv_heads, T, head_dim]` into queries, keys and
-    /// values, the first two normed and rotated where the model wants it.
-    fn heads(&self, heads: &Array, places: Places) -> Result<[Array; 3], Exception> {
-        let [q, rest] = split(heads, self.heads, 1)?;
-        let [k, mut v] = split(&rest, self.kv_heads, 1)?;
-        if self.value_norm {
-            v = mlx::rms_norm(&v, None, self.plain_eps)?;
-        }
-        let (mut q, mut k) = match (&self.parts.norms, self.norm) {
-            (Some((q_norm, k_norm)), QkNorm::Head | QkNorm::EachHead) => {
-                (q_norm.forward(&q)?, k_norm.forward(&k)?)
-            }
-            _ => (q, k),
-        };
-        if let Some(rope) = &self.rope {
-            let turn = |x: &Array| match places {
-                Places::From(position) => rope.forward(x, position),
-                Places::Each(positions, _) => rope.forward_each(x, positions),
-            };
-            (q, k) = (turn(&q)?, turn(&k)?);
-        }
-        match (self.norm, &self.parts.norms) {
-            (QkNorm::Plain, _) => {
-                q = mlx::rms_norm(&q, None, self.plain_eps)?;
-                k = mlx::rms_norm(&k, None, self.plain_eps)?;
-            }
-            (QkNorm::HeadAfter, Some((q_norm, k_norm))) => {
-                (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
-            }
-            _ => {}
-        }
-        if let Some(stretch) = &self.stretch {
-            q = q.multiply(stretch.as_dtype(q.dtype())?)?;
-        }
-        if let Some(temperature) = self.temperature {
-            q = q.multiply(temperature.of(places, q.dim(2)).as_dtype(q.dtype())?)?;
-        }
-        Ok([q, k, v])
+        ops::concatenate(&mixed, 0)?.reshape(&[count, self.heads * self.value_dim])
     }
 
     /// Stores `k` and `v` and mixes what `q [1, heads, T, head_dim]` may see.
@@ -378,22 +374,5 @@ impl Attention {
         }
         let [keys, values] = past.numbers()?;
         mlx::attention(q, &view.seen(keys)?, &view.seen(values)?, scoring)
-    }
-}
-
-impl Temperature {
-    /// Factors of the queries of `rows` rows: `[rows, 1]`, or `[T, 1, 1, 1]`.
-    fn of(self, places: Places, rows: i32) -> Array {
-        let factor = |position: i32| {
-            let steps = (f64::from(position + i32::from(self.first)) / self.floor).floor();
-            (1.0 + self.scale * (steps + 1.0).ln()) as f32
-        };
-        match places {
-            Places::From(first) => Array::from_iter((first..first + rows).map(factor), &[rows, 1]),
-            Places::Each(_, sequences) => {
-                let factors = sequences.iter().map(|rows| factor(rows.position));
-                Array::from_iter(factors, &[sequences.len() as i32, 1, 1, 1])
-            }
-        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 pub enum Mixer {
     Attention(Attention),
     Linear(Linear),
-    Mla(Mla),
+    Mla(Box<Mla>),
     ShortConv(ShortConv),
     GatedDelta(GatedDelta),
     Mamba(Mamba),
@@ -70,12 +70,19 @@ pub enum Mlp {
     Plain(PlainMlp),
     Linear(Linear),
     Moe(Box<Moe>),
+    /// The second is added after the next layer.
+    WithShortcut(Box<(GatedMlp, Moe)>),
 }
 
 impl Mlp {
-    /// From `[T, hidden]` to `[T, hidden]`.
-    pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
+    /// From `[T, hidden]` to `[T, hidden]`; `later` gets what is to be added after
+    /// the next layer.
+    pub fn forward(&self, x: &Array, later: &mut Option<Array>) -> Result<Array, Exception> {
         match self {
+            Self::WithShortcut(both) => {
+                *later = Some(both.1.forward(x)?);
+                both.0.forward(x)
+            }
             Self::Gated(mlp) => mlp.forward(x),
             Self::Plain(mlp) => mlp.forward(x),
             Self::Linear(linear) => linear.forward(x),
@@ -90,6 +97,7 @@ impl Mlp {
             Self::Plain(mlp) => &mlp.down.weight,
             Self::Linear(linear) => &linear.weight,
             Self::Moe(moe) => &moe.down.weight,
+            Self::WithShortcut(both) => &both.1.down.weight,
         };
         matches!(down, Matrix::Quantised { .. })
     }
@@ -100,6 +108,11 @@ impl Mlp {
             Self::Plain(mlp) => mlp.arrays(),
             Self::Linear(linear) => linear.arrays(),
             Self::Moe(moe) => moe.arrays(),
+            Self::WithShortcut(both) => {
+                let mut arrays = both.0.arrays();
+                arrays.extend(both.1.arrays());
+                arrays
+            }
         }
     }
 }

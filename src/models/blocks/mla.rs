@@ -7,10 +7,13 @@
 
 use mlx_rs::{Array, error::Exception, ops};
 
-use super::{Context, Linear, Norm, Rope, on_gpu, split};
+use super::{Context, Indexer, Linear, Norm, Rope, on_gpu, split};
 use crate::{
     mlx::{self, ExpertRows},
-    models::{spec::MlaSpec, step::SequenceRows},
+    models::{
+        spec::{MlaSpec, Temperature},
+        step::SequenceRows,
+    },
 };
 
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ pub struct Mla {
     scale: f32,
     /// Of rotated queries, for keys as well.
     stretch: f32,
+    temperature: Option<Temperature>,
 }
 
 /// The weights of latent attention.
@@ -41,6 +45,8 @@ pub struct MlaParts {
     /// `[heads, value, rank]`
     pub value_up: Array,
     pub output: Linear,
+    /// Chooses what is attended to.
+    pub indexer: Option<Indexer>,
 }
 
 impl Mla {
@@ -59,6 +65,7 @@ impl Mla {
             value: spec.value_dim as i32,
             scale: spec.scale as f32,
             stretch: (magnitude * magnitude) as f32,
+            temperature: spec.temperature,
         }
     }
 
@@ -70,6 +77,7 @@ impl Mla {
             arrays.extend(down.arrays());
             arrays.extend(norm.arrays());
         }
+        arrays.extend(parts.indexer.iter().flat_map(Indexer::arrays));
         for linear in [&parts.query, &parts.down, &parts.output] {
             arrays.extend(linear.arrays());
         }
@@ -79,19 +87,23 @@ impl Mla {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array, at: &mut Context) -> Result<Array, Exception> {
         let parts = &self.parts;
-        let query = match &parts.query_down {
-            Some((down, norm)) => parts.query.forward(&norm.forward(&down.forward(x)?)?)?,
-            None => parts.query.forward(x)?,
+        let source = match &parts.query_down {
+            Some((down, norm)) => norm.forward(&down.forward(x)?)?,
+            None => x.clone(),
         };
+        let query = parts.query.forward(&source)?;
         let [latent, key] = split(&parts.down.forward(x)?, self.rank, 1)?;
         // Latents are normed before they are kept.
-        let rows = [query, parts.norm.forward(&latent.contiguous()?)?, key];
+        let mut rows = vec![query, parts.norm.forward(&latent.contiguous()?)?, key];
+        if let Some(indexer) = &parts.indexer {
+            rows.extend(indexer.rows(x, &source)?);
+        }
         let mixed = self.by_sequence(&rows, at)?;
         parts.output.forward(&mixed)
     }
 
     /// Single rows at the beginning of a step together, other sequences each.
-    fn by_sequence(&self, rows: &[Array; 3], at: &mut Context) -> Result<Array, Exception> {
+    fn by_sequence(&self, rows: &[Array], at: &mut Context) -> Result<Array, Exception> {
         let sequences = at.plan.sequences;
         let singles = match self.rope.as_ref().is_none_or(Rope::is_static) {
             true => at.plan.leading_few(1).0,
@@ -112,35 +124,52 @@ impl Mla {
                 x.split_at_indices(&[row, end], 0)
                     .map(|mut p| p.swap_remove(1))
             };
-            let [query, latent, key] = rows;
-            let rows = [part(query)?, part(latent)?, part(key)?];
-            mixed.push(self.mix(&rows, group, at)?);
+            let rows: Result<Vec<Array>, _> = rows.iter().map(part).collect();
+            mixed.push(self.mix(&rows?, group, at)?);
             row = end;
         }
         ops::concatenate(&mixed, 0)
     }
 
-    /// Queries, latents and rotated keys of one sequence, or of one row of each
-    /// of several, to `[T, heads · value]`.
+    /// Queries, latents, keys that are rotated and what the indexer made of one
+    /// sequence, or of one row of each of several, to `[T, heads · value]`.
     fn mix(
         &self,
-        [query, latent, key]: &[Array; 3],
+        rows: &[Array],
         sequences: &[SequenceRows],
         at: &mut Context,
     ) -> Result<Array, Exception> {
+        let [query, latent, key, index @ ..] = rows else {
+            return Err(Exception::custom("latent attention got too few arrays"));
+        };
         let (count, total) = (sequences.len() as i32, query.dim(0));
         let rows = total / count;
         let by_head = |x: &Array, heads: i32| {
             let shape = [count, rows, heads, x.dim(1) / heads];
             x.reshape(&shape)?.transpose_axes(&[0, 2, 1, 3])
         };
-        let [plain, turned] = split(&by_head(query, self.heads)?, self.plain, 3)?;
-        let turned = self.turn(&turned, sequences)?;
+        let query = match self.temperature {
+            None => query.clone(),
+            Some(temperature) => {
+                query.multiply(temperature.of_rows(sequences).as_dtype(query.dtype())?)?
+            }
+        };
+        let [plain, turned] = split(&by_head(&query, self.heads)?, self.plain, 3)?;
+        let turned = turn(self.rope.as_ref(), &turned, sequences)?;
         let turned = match self.stretch {
             1.0 => turned,
             stretch => turned.multiply(Array::from_f32(stretch).as_dtype(turned.dtype())?)?,
         };
-        let key = self.turn(&by_head(key, 1)?, sequences)?;
+        let mut key = turn(self.rope.as_ref(), &by_head(key, 1)?, sequences)?;
+        let mut judged = None;
+        if let (Some(indexer), [queries, keys, weights]) = (&self.parts.indexer, index) {
+            let turned = |x: &Array, heads| turn(indexer.rope(), &by_head(x, heads)?, sequences);
+            key = ops::concatenate(&[key, turned(keys, 1)?], 3)?;
+            judged = Some((
+                turned(queries, indexer.heads())?.split_equal(count, 0)?,
+                by_head(weights, indexer.heads())?.split_equal(count, 0)?,
+            ));
+        }
         let latent = latent.reshape(&[count, 1, rows, self.rank])?;
         let absorbed = self.is_cheaper_absorbed(rows);
         let queries = match absorbed {
@@ -151,12 +180,19 @@ impl Mla {
         let split_all = |x: &Array| x.split_equal(count, 0);
         let (queries, latent, key) = (split_all(&queries)?, split_all(&latent)?, split_all(&key)?);
         let mut mixed = Vec::with_capacity(sequences.len());
-        for (((own, q), latent), key) in sequences.iter().zip(queries).zip(latent).zip(key) {
+        let each = sequences.iter().zip(queries).zip(latent).zip(key);
+        for (place, (((own, q), latent), key)) in each.enumerate() {
             let past = at.kv.update(own.sequence, at.layer, latent, key)?;
-            let [latents, keys] = past.numbers()?;
+            let [latents, mut keys] = past.numbers()?;
+            let mut mask = None;
+            if let (Some(indexer), Some((queries, weights))) = (&self.parts.indexer, &judged) {
+                let [own, index] = split(&keys, self.rotated, 3)?;
+                keys = own;
+                mask = indexer.mask(&queries[place], &weights[place], &index)?;
+            }
             mixed.push(match absorbed {
-                true => self.attend(&q, &[latents.clone(), keys], &latents)?,
-                false => self.attend_expanded(&q, &latents, &keys)?,
+                true => self.attend(&q, &[latents.clone(), keys], &latents, mask)?,
+                false => self.attend_expanded(&q, &latents, &keys, mask)?,
             });
         }
         let mixed = match &mixed[..] {
@@ -169,18 +205,6 @@ impl Mla {
         };
         let mixed = mixed.transpose_axes(&[0, 2, 1, 3])?;
         mixed.reshape(&[total, self.heads * self.value])
-    }
-
-    fn turn(&self, x: &Array, sequences: &[SequenceRows]) -> Result<Array, Exception> {
-        let Some(rope) = &self.rope else {
-            return Ok(x.clone());
-        };
-        if let [only] = sequences {
-            return rope.forward(x, only.position);
-        }
-        let positions = sequences.iter().map(|rows| rows.position);
-        let positions = Array::from_iter(positions, &[sequences.len() as i32]);
-        rope.forward_each(x, &positions)
     }
 
     /// Whether `rows` queries cost less in the space of latents: there, every
@@ -218,6 +242,7 @@ impl Mla {
         q: &Array,
         latents: &Array,
         keys: &Array,
+        mask: Option<Array>,
     ) -> Result<Array, Exception> {
         let length = latents.dim(2);
         let latents = latents.reshape(&[length, self.rank])?;
@@ -231,19 +256,38 @@ impl Mla {
         let plain = expand(&self.parts.key_up.swap_axes(-1, -2)?)?;
         let values = expand(&self.parts.value_up)?;
         let keys = ops::broadcast_to(keys, &[1, self.heads, length, self.rotated])?;
-        self.attend(q, &[plain, keys], &values)
+        self.attend(q, &[plain, keys], &values, mask)
     }
 
     /// Attention to keys whose two parts stand side by side.
-    fn attend(&self, q: &Array, keys: &[Array; 2], values: &Array) -> Result<Array, Exception> {
+    fn attend(
+        &self,
+        q: &Array,
+        keys: &[Array; 2],
+        values: &Array,
+        mask: Option<Array>,
+    ) -> Result<Array, Exception> {
         let keys = ops::concatenate(keys, 3)?;
         let scoring = mlx::Scoring {
             scale: self.scale,
-            causal: q.dim(2) > 1,
-            mask: None,
+            causal: q.dim(2) > 1 && mask.is_none(),
+            mask: mask.as_ref(),
             sinks: None,
             cap: None,
         };
         mlx::attention(q, &keys, values, scoring)
     }
+}
+
+/// Rotates the rows of one sequence, or one row of each of several.
+fn turn(rope: Option<&Rope>, x: &Array, sequences: &[SequenceRows]) -> Result<Array, Exception> {
+    let Some(rope) = rope else {
+        return Ok(x.clone());
+    };
+    if let [only] = sequences {
+        return rope.forward(x, only.position);
+    }
+    let positions = sequences.iter().map(|rows| rows.position);
+    let positions = Array::from_iter(positions, &[sequences.len() as i32]);
+    rope.forward_each(x, &positions)
 }

@@ -4,6 +4,7 @@
 mod activation;
 mod attention;
 mod gated_delta;
+mod indexer;
 mod layer_inputs;
 mod lightning;
 mod linear;
@@ -21,9 +22,10 @@ mod rg_lru;
 mod rope;
 mod short_conv;
 
-pub use activation::{XieLu, silu};
+pub use activation::{XieLu, silu, within};
 pub use attention::{Attention, AttentionParts, Context};
 pub use gated_delta::GatedDelta;
+pub use indexer::{Indexer, IndexerParts};
 pub use layer_inputs::{LayerInput, LayerInputs};
 pub use lightning::Lightning;
 pub use linear::{ExpertLinear, Linear, Projections, Through};

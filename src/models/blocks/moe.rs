@@ -17,6 +17,8 @@ const SORT_FROM: i32 = 64;
 #[derive(Debug, Clone)]
 pub struct Moe {
     pub router: Router,
+    /// Experts from this one on give back what they get.
+    pub identities_from: Option<u32>,
     /// To what experts see, and back from what they give.
     pub latent: Option<Through>,
     /// Whether experts have gates.
@@ -52,6 +54,7 @@ impl Moe {
     /// From `[T, hidden]` to `[T, hidden]`.
     pub fn forward(&self, x: &Array) -> Result<Array, Exception> {
         let (experts, weights) = self.router.forward(x)?;
+        let (experts, weights, back) = self.without_identities(experts, weights)?;
         let mixed = match &self.latent {
             Some(latent) => {
                 let mixed = self.mix(&latent.down.forward(x)?, &experts, &weights)?;
@@ -59,10 +62,32 @@ impl Moe {
             }
             None => self.mix(x, &experts, &weights)?,
         };
+        let mixed = match back {
+            Some(back) => mixed.add(x.multiply(back.as_dtype(x.dtype())?)?)?,
+            None => mixed,
+        };
         match &self.shared {
             Some(shared) => shared.add_to(&mixed, x),
             None => Ok(mixed),
         }
+    }
+
+    /// Weights of zero, and another expert, in the place of those that give back
+    /// what they get; and these's weights in all, `[T, 1]`.
+    fn without_identities(
+        &self,
+        experts: Array,
+        weights: Array,
+    ) -> Result<(Array, Array, Option<Array>), Exception> {
+        let Some(first) = self.identities_from else {
+            return Ok((experts, weights, None));
+        };
+        let (none, zero) = (Array::from_slice(&[0u32], &[1]), Array::from_f32(0.0));
+        let is_identity = experts.ge(Array::from_slice(&[first], &[1]))?;
+        let back = ops::select(&is_identity, &weights, &zero)?.sum_axis(-1, true)?;
+        let experts = ops::select(&is_identity, none, experts)?;
+        let weights = ops::select(is_identity, zero, weights)?;
+        Ok((experts, weights, Some(back)))
     }
 
     /// `experts` and `weights` are `[T, active]`.
@@ -144,7 +169,7 @@ fn rows_of(experts: &Array, share: i32, sorted: bool) -> ExpertRows<'_> {
 impl Shared {
     /// What it makes of `x [T, hidden]` beside the chosen experts' `mixed`.
     fn add_to(&self, mixed: &Array, x: &Array) -> Result<Array, Exception> {
-        let y = self.mlp.forward(x)?;
+        let y = self.mlp.forward(x, &mut None)?;
         let Some(gate) = &self.gate else {
             return mixed.add(y);
         };
@@ -160,11 +185,17 @@ impl Shared {
 impl Router {
     /// Experts (u32) and their weights (f32), both `[T, active]`.
     fn forward(&self, x: &Array) -> Result<(Array, Array), Exception> {
-        let logits = self.linear.forward(x)?.as_dtype(Dtype::Float32)?;
+        let mut logits = self.linear.forward(x)?.as_dtype(Dtype::Float32)?;
+        if let Some(cap) = self.routing.cap {
+            let cap = Array::from_f32(cap);
+            logits = ops::tanh(logits.divide(&cap)?)?.multiply(cap)?;
+        }
         let scores = match self.routing.score {
+            Score::SparseMixer { jitter } => return self.one_by_one(&logits, jitter),
             Score::Softmax => ops::softmax_axis(&logits, -1, true)?,
             Score::SoftmaxOfChosen => logits,
             Score::Sigmoid => ops::sigmoid(&logits)?,
+            Score::SqrtSoftplus => ops::logaddexp(&logits, Array::from_f32(0.0))?.sqrt()?,
         };
         let mut judged = match &self.correction {
             Some(correction) => scores.add(correction)?,
@@ -185,6 +216,29 @@ impl Router {
             weights = weights.multiply(Array::from_f32(self.routing.scale))?;
         }
         Ok((experts, weights))
+    }
+
+    /// [`Score::SparseMixer`].
+    fn one_by_one(&self, logits: &Array, jitter: f32) -> Result<(Array, Array), Exception> {
+        let lowest = Array::from_f32(f32::NEG_INFINITY);
+        let reach = Array::from_f32(2.0 * jitter);
+        let (mut left, mut experts, mut weights) = (logits.clone(), Vec::new(), Vec::new());
+        for _ in 0..self.active {
+            let best = left.max_axis(-1, true)?;
+            let expert = ops::indexing::argmax_axis(&left, -1, true)?;
+            let size = ops::maximum(logits.abs()?, &best)?;
+            let far = best.subtract(logits)?.divide(size)?.gt(&reach)?;
+            let near = ops::select(far, &lowest, &left)?;
+            let shares = ops::softmax_axis(near, -1, true)?;
+            weights.push(shares.take_along_axis(&expert, -1)?);
+            let gone = ops::broadcast_to(&lowest, expert.shape())?;
+            left = left.put_along_axis(&expert, gone, -1)?;
+            experts.push(expert);
+        }
+        Ok((
+            ops::concatenate(&experts, -1)?,
+            ops::concatenate(&weights, -1)?,
+        ))
     }
 
     /// `scores [T, experts]` with zeros for the experts of all groups but the
@@ -250,6 +304,7 @@ mod tests {
                 routing: Routing::SOFTMAX,
                 active: 2,
             },
+            identities_from: None,
             latent: None,
             gated: true,
             gate_up: vec![experts([5, 48, 32], 2)],

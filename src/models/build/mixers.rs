@@ -1,13 +1,14 @@
 //! The weights of what mixes tokens.
 
-use mlx_rs::{Array, ops};
+use std::iter;
+
+use mlx_rs::{Array, Dtype, ops};
 
 use super::Builder;
 use crate::models::{
     ModelError,
-    blocks::{Attention, AttentionParts, Linear, Matrix, Mixer, Mla, MlaParts, Norm, Projections},
-    spec::{AttentionSpec, MixerSpec, MlaSpec, QkNorm, QkvLayout},
-    weights::ExpertNames,
+    blocks::{Attention, AttentionParts, Linear, Mixer, Norm, Projections},
+    spec::{AttentionSpec, KvSource, MixerSpec, OutputGate, QkNorm, QkvLayout},
 };
 
 impl Builder<'_> {
@@ -18,7 +19,7 @@ impl Builder<'_> {
                 let hidden = self.spec.hidden;
                 Mixer::Linear(self.linear(self.spec.names.linear[0], hidden, hidden, *bias)?)
             }
-            MixerSpec::Mla(spec) => Mixer::Mla(self.mla(spec)?),
+            MixerSpec::Mla(spec) => Mixer::Mla(Box::new(self.mla(spec)?)),
             MixerSpec::ShortConv(spec) => Mixer::ShortConv(self.short_conv(spec)?),
             MixerSpec::GatedDelta(spec) => Mixer::GatedDelta(self.gated_delta(spec)?),
             MixerSpec::Mamba(spec) => Mixer::Mamba(self.mamba(spec)?),
@@ -34,16 +35,14 @@ impl Builder<'_> {
 
     fn attention(&mut self, spec: &AttentionSpec) -> Result<Attention, ModelError> {
         let (hidden, names) = (self.spec.hidden, self.spec.names);
-        let queries = spec.query_width();
         let parts = AttentionParts {
             qkv: Projections::new(self.qkv(spec)?)?,
-            output: self.linear(names.output, hidden, queries, spec.output_bias)?,
+            output: self.linear(names.output, hidden, spec.output_width(), spec.output_bias)?,
             norms: self.qk_norms(spec)?,
             sinks: match spec.sinks {
                 true => Some(self.tensor(names.sinks, &[spec.heads])?),
                 false => None,
             },
-            gated: spec.gate,
         };
         Ok(Attention::new(spec, parts))
     }
@@ -106,28 +105,41 @@ impl Builder<'_> {
     fn qkv(&mut self, spec: &AttentionSpec) -> Result<Vec<Linear>, ModelError> {
         let (hidden, names, bias) = (self.spec.hidden, self.spec.names, spec.qkv_bias);
         let (queries, keys) = (spec.query_width(), spec.kv_width());
+        let values = spec.value_width();
+        let gate = match spec.gate_width() {
+            0 => None,
+            width => Some(self.linear(names.gate, width, hidden, false)?),
+        };
+        // Projections have biases together or none has.
+        let gate = gate.map(|gate| with_bias(gate, spec, self.precision.activations));
+        let gate = gate.transpose()?;
         if spec.qkv != QkvLayout::Apart {
-            let all = self.linear(names.fused_qkv, queries + 2 * keys, hidden, bias)?;
-            return Ok(vec![match spec.qkv {
+            let all = self.linear(names.fused_qkv, queries + keys + values, hidden, bias)?;
+            let all = match spec.qkv {
                 QkvLayout::ByGroup => all.select(&rows_by_kind(spec))?,
                 QkvLayout::Apart | QkvLayout::Joined => all,
-            }]);
+            };
+            return Ok(iter::once(all).chain(gate).collect());
         }
         let [q, k, v] = names.qkv;
         if spec.shares.is_some() {
             return Ok(vec![self.linear(q, queries, hidden, bias)?]);
         }
+        if spec.source == KvSource::Borrowed {
+            let query = self.linear(q, queries, hidden, bias)?;
+            return Ok(iter::once(query).chain(gate).collect());
+        }
         let key = self.linear(k, keys, hidden, bias)?;
         let value = match spec.keys_as_values {
             true => key.clone(),
-            false => self.linear(v, keys, hidden, bias)?,
+            false => self.linear(v, values, hidden, bias)?,
         };
-        if !spec.gate {
+        if spec.gate != OutputGate::WithQueries {
             let mut query = self.linear(q, queries, hidden, bias)?;
             if spec.by_turns {
                 query = query.select(&rows_of_neighbours(spec))?;
             }
-            return Ok(vec![query, key, value]);
+            return Ok([query, key, value].into_iter().chain(gate).collect());
         }
         // Each head's queries are followed by its gate.
         let both = self.linear(q, 2 * queries, hidden, bias)?;
@@ -141,82 +153,15 @@ impl Builder<'_> {
         };
         Ok(vec![half(false)?, key, value, half(true)?])
     }
+}
 
-    fn mla(&mut self, spec: &MlaSpec) -> Result<Mla, ModelError> {
-        let hidden = self.spec.hidden;
-        let width = spec.heads * spec.query_dim();
-        let (query_down, query) = match spec.query_rank {
-            None => (None, self.linear("self_attn.q_proj", width, hidden, false)?),
-            Some(rank) => {
-                let down = self.linear("self_attn.q_a_proj", rank, hidden, spec.bias)?;
-                let norm = self.latent_norm("self_attn.q_a_layernorm", rank, spec.norm_eps)?;
-                let up = self.linear("self_attn.q_b_proj", width, rank, false)?;
-                (Some((down, norm)), up)
-            }
-        };
-        let latent = spec.kv_rank + spec.rope_dim;
-        let down = self.linear("self_attn.kv_a_proj_with_mqa", latent, hidden, spec.bias)?;
-        let norm = self.latent_norm("self_attn.kv_a_layernorm", spec.kv_rank, spec.norm_eps)?;
-        let (key_up, value_up) = self.latent_up(spec)?;
-        let values = spec.heads * spec.value_dim;
-        let parts = MlaParts {
-            query_down,
-            query,
-            down,
-            norm,
-            key_up,
-            value_up,
-            output: self.linear("self_attn.o_proj", hidden, values, spec.bias)?,
-        };
-        Ok(Mla::new(spec, parts))
-    }
-
-    fn latent_norm(&mut self, part: &str, length: usize, eps: f32) -> Result<Norm, ModelError> {
-        let norm = self.norm(self.in_layer(part), length)?;
-        Ok(Norm { eps, ..norm })
-    }
-
-    /// What makes keys and values of latents, `[heads, rank, plain]` and
-    /// `[heads, value, rank]`: stored by head, or as one matrix that makes both
-    /// for one head after another. Not quantised: heads use it both ways.
-    fn latent_up(&mut self, spec: &MlaSpec) -> Result<(Array, Array), ModelError> {
-        let (heads, rank) = (spec.heads, spec.kv_rank);
-        let (plain, value) = (spec.plain_dim, spec.value_dim);
-        let key_module = self.in_layer("self_attn.embed_q");
-        if self
-            .source
-            .stored(&format!("{key_module}.weight"))
-            .is_some()
-        {
-            let key = self.by_head(key_module, [heads, rank, plain])?;
-            let value_module = self.in_layer("self_attn.unembed_out");
-            return Ok((key, self.by_head(value_module, [heads, value, rank])?));
-        }
-        let both = self.in_layer("self_attn.kv_b_proj");
-        let both = self.source.matrix(&both, heads * (plain + value), rank)?;
-        let shape = [heads, plain + value, rank].map(|n| n as i32);
-        let both = self.unpacked(&both)?.reshape(&shape)?;
-        let mut parts = both.split_at_indices(&[plain as i32], 1)?;
-        let value = parts.swap_remove(1).contiguous()?;
-        let key = parts.swap_remove(0).swap_axes(-1, -2)?.contiguous()?;
-        Ok((key, value))
-    }
-
-    fn by_head(&mut self, module: String, shape: [usize; 3]) -> Result<Array, ModelError> {
-        let names = ExpertNames {
-            each: format!("{module}.{{}}"),
-            stacked: module,
-        };
-        let matrix = self.source.experts(&names, shape)?;
-        self.unpacked(&matrix)
-    }
-
-    fn unpacked(&self, matrix: &Matrix) -> Result<Array, ModelError> {
-        Ok(match matrix {
-            Matrix::Dense(weight) => weight.clone(),
-            packed => packed.dense(self.precision.activations)?,
-        })
-    }
+/// The gate of attention with zeros for biases, if queries have some.
+fn with_bias(gate: Linear, spec: &AttentionSpec, dtype: Dtype) -> Result<Linear, ModelError> {
+    let bias = match spec.qkv_bias {
+        true => Some(ops::zeros_dtype(&[spec.gate_width() as i32], dtype)?),
+        false => None,
+    };
+    Ok(Linear { bias, ..gate })
 }
 
 /// The rows of queries whose heads share keys by turns, so that those who share

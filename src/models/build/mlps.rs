@@ -24,6 +24,10 @@ impl Builder<'_> {
                 Mlp::Linear(self.linear(self.spec.names.linear[1], hidden, hidden, *bias)?)
             }
             MlpSpec::Moe(spec) => Mlp::Moe(Box::new(self.moe(spec)?)),
+            MlpSpec::WithShortcut(own, moe) => {
+                let own = self.gated(own)?;
+                Mlp::WithShortcut(Box::new((own, self.moe(moe)?)))
+            }
         })
     }
 
@@ -94,7 +98,7 @@ impl Builder<'_> {
         let width = spec.latent.unwrap_or(hidden);
         let correction = self.correction(spec)?;
         let router = Router {
-            linear: self.linear(names.router, spec.experts, hidden, spec.router_bias)?,
+            linear: self.linear(names.router, spec.choices(), hidden, spec.router_bias)?,
             correction,
             routing: spec.routing,
             active: spec.active as i32,
@@ -123,6 +127,7 @@ impl Builder<'_> {
             router,
             latent,
             gated: spec.gated,
+            identities_from: (spec.identities > 0).then_some(spec.experts as u32),
             gate_up,
             down,
             activation: spec.activation,
@@ -191,7 +196,18 @@ impl Builder<'_> {
             stacked: self.in_layer(spec.names.stacked[part]),
             each: self.in_layer(spec.names.each[part]),
         };
-        let weight = self.source.experts(&names, [spec.experts, rows, columns])?;
+        let shape = [spec.experts, rows, columns];
+        let in_a_row = match spec.names.in_a_row {
+            Some(names) => {
+                let name = self.in_layer(names[part]);
+                self.source.joined(&name, shape, part == 2)?
+            }
+            None => None,
+        };
+        let weight = match in_a_row {
+            Some(weight) => weight,
+            None => self.source.experts(&names, shape)?,
+        };
         let bias = match spec.expert_bias {
             true => Some(self.expert_bias(&names, [spec.experts, rows])?),
             false => None,
@@ -225,11 +241,11 @@ impl Builder<'_> {
         if !spec.routing.correction || (spec.names.correction_is_optional && stored.is_none()) {
             return Ok(None);
         }
-        let flat = vec![spec.experts];
-        let row = vec![1, spec.experts];
+        let flat = vec![spec.choices()];
+        let row = vec![1, spec.choices()];
         let shape = stored.filter(|shape| *shape == row).unwrap_or(flat);
         let correction = self.source.exact(&name, &shape)?;
-        Ok(Some(correction.reshape(&[spec.experts as i32])?))
+        Ok(Some(correction.reshape(&[spec.choices() as i32])?))
     }
 
     fn shared(&mut self, moe: &MoeSpec, spec: SharedSpec) -> Result<Shared, ModelError> {

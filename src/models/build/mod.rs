@@ -2,6 +2,7 @@
 //! names, stacks what is used together, and computes layer after layer, so that
 //! loading needs little more memory than the model.
 
+mod latent;
 mod mixers;
 mod mlps;
 mod recurrent;
@@ -94,6 +95,14 @@ impl Builder<'_> {
         match self.spec.norm.offset {
             NormOffset::None => 0.0,
             NormOffset::One | NormOffset::Fifths => 1.0,
+            NormOffset::OneIfStored(part) => {
+                let named = |index| self.spec.names.in_layer(index, part);
+                let mut names = (0..self.spec.layers.len()).map(named);
+                match names.any(|name| self.source.stored(&name).is_some()) {
+                    true => 1.0,
+                    false => 0.0,
+                }
+            }
             NormOffset::OneIfPublished => {
                 let convolution = |index| {
                     let name = self.spec.names.in_layer(index, recurrent::DELTA_CONV);

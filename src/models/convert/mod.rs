@@ -26,7 +26,7 @@ use super::{
     blocks::Precision,
     build::build,
     config::read_json,
-    load::{describe_stored, is_beside, stored_dtype},
+    load::{describe_stored, extra_layers, is_beside, stored_dtype},
     weights::{Affine, FileSource, Quantisation, WeightFiles},
 };
 
@@ -91,14 +91,14 @@ pub fn convert(
         };
         // Only what it asks for is of use.
         build(spec.clone(), precision, String::new(), &mut converter)?;
-        let extra = config.count_or_none("num_nextn_predict_layers")?;
+        let extra = extra_layers(&config)?;
         let Converter {
             files,
             output,
             others,
             ..
         } = converter;
-        files.finish(|name| is_beside(name, &spec, extra.unwrap_or(0)))?;
+        files.finish(|name| is_beside(name, &spec, extra))?;
         Ok::<_, ModelError>((output, others))
     };
     let (Output::Plan(plan), _) = run(Output::Plan(Vec::new()), &mut |_| {})? else {

@@ -2,10 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::models::{
-    spec::{MlpSpec, ModelSpec},
-    weights::Affine,
-};
+use crate::models::{spec::ModelSpec, weights::Affine};
 
 /// How the matrices of a model are quantised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +65,9 @@ impl Recipe {
             Self::Uniform(affine) => *affine,
             Self::Mixed(mixed) => mixed.of(spec, module),
         };
-        let fits = columns.is_multiple_of(affine.group) && rows > 1;
+        // Its columns are divided by their lengths, which are not known here.
+        let later = spec.head_columns_normed && module == spec.names.head;
+        let fits = columns.is_multiple_of(affine.group) && rows > 1 && !later;
         (fits && !is_router(spec, module)).then_some(affine)
     }
 }
@@ -90,10 +89,11 @@ impl Mixed {
 }
 
 fn is_router(spec: &ModelSpec, module: &str) -> bool {
-    spec.layers.iter().any(|layer| match &layer.mlp {
-        Some(MlpSpec::Moe(moe)) => module.ends_with(&format!(".{}", moe.names.router)),
-        _ => false,
-    })
+    let mut mixtures = spec
+        .layers
+        .iter()
+        .filter_map(|layer| layer.mlp.as_ref()?.moe());
+    mixtures.any(|moe| module.ends_with(&format!(".{}", moe.names.router)))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::{
     models::{
         ModelError,
         blocks::Matrix,
-        spec::{Joined, MlpSpec, ModelSpec, MoeNames},
+        spec::{Joined, ModelSpec, MoeNames, NormOffset},
         weights::{Affine, ExpertNames, FileSource, Source},
     },
 };
@@ -102,9 +102,7 @@ impl Converter<'_> {
     /// them, and whether these are gates and ups rather than downs.
     fn experts_in(&self, name: &str) -> Option<(String, &'static MoeNames, bool)> {
         self.spec.layers.iter().find_map(|layer| {
-            let Some(MlpSpec::Moe(moe)) = &layer.mlp else {
-                return None;
-            };
+            let moe = layer.mlp.as_ref()?.moe()?;
             let Joined { gate_up, down, .. } = moe.names.joined;
             [(gate_up, true), (down, false)]
                 .into_iter()
@@ -142,6 +140,41 @@ impl Converter<'_> {
             Ok(tensor.take_axis(ids, axis)?)
         };
         Ok(vec![(gate, pick(true)?), (up, pick(false)?)])
+    }
+}
+
+impl Converter<'_> {
+    /// Whether `name` is a norm that its maker published as distances from 1.
+    fn is_distance(&self, name: &str) -> bool {
+        let NormOffset::OneIfStored(part) = self.spec.norm.offset else {
+            return false;
+        };
+        let stored = |index| self.files.stored(&self.spec.names.in_layer(index, part));
+        let mut layers = 0..self.spec.layers.len();
+        name.ends_with("norm.weight") && layers.any(|index| stored(index).is_some())
+    }
+
+    /// Plans or writes all experts' weights `[experts, rows, columns]` one by one,
+    /// where that is how they are converted; says whether it is.
+    fn put_each(&mut self, module: &str, weights: &Array) -> Result<bool, ModelError> {
+        let each = self.spec.layers.iter().find_map(|layer| {
+            let moe = layer.mlp.as_ref()?.moe()?;
+            let in_a_row = moe.names.in_a_row?;
+            let mut parts = (0..3).flat_map(|i| [(moe.names.stacked[i], i), (in_a_row[i], i)]);
+            parts.find_map(|(part, i)| {
+                let before = module.strip_suffix(part)?;
+                Some(format!("{before}{}", moe.names.each[i]))
+            })
+        });
+        let Some(each) = each else {
+            return Ok(false);
+        };
+        for expert in 0..weights.dim(0) {
+            let id = Array::from_slice(&[expert], &[1]);
+            let weight = weights.take_axis(id, 0)?.squeeze_axes(&[0])?;
+            self.put_weight(&each.replace("{}", &expert.to_string()), &weight)?;
+        }
+        Ok(true)
     }
 }
 
@@ -188,7 +221,9 @@ impl Source for Converter<'_> {
 
     fn experts(&mut self, names: &ExpertNames, shape: [usize; 3]) -> Result<Matrix, ModelError> {
         let weight = dense(self.files.experts(names, shape)?, &names.stacked)?;
-        self.put_weight(&names.stacked, &weight)?;
+        if !self.put_each(&names.stacked, &weight)? {
+            self.put_weight(&names.stacked, &weight)?;
+        }
         stand_in(&shape).map(Matrix::Dense)
     }
 
@@ -202,6 +237,9 @@ impl Source for Converter<'_> {
             return Ok(None);
         };
         let weight = dense(weight, name)?;
+        if self.put_each(name, &weight)? {
+            return stand_in(&shape).map(Matrix::Dense).map(Some);
+        }
         for (module, part) in self.apart(name, weight, -2)? {
             self.put_weight(&module, &part)?;
         }
@@ -210,7 +248,12 @@ impl Source for Converter<'_> {
 
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Array, ModelError> {
         let tensor = self.files.tensor(name, shape)?.as_dtype(self.dtype)?;
-        match name.strip_suffix("_bias") {
+        let tensor = match self.is_distance(name) {
+            true => tensor.add(Array::from_f32(1.0).as_dtype(tensor.dtype())?)?,
+            false => tensor,
+        };
+        let joined = name.strip_suffix("_bias");
+        match joined.filter(|joined| self.experts_in(joined).is_some()) {
             Some(joined) => {
                 for (module, part) in self.apart(joined, tensor, -1)? {
                     self.put(&format!("{module}.bias"), &part)?;

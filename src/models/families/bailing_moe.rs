@@ -60,17 +60,7 @@ pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
 /// What a layer chooses among.
 pub fn experts(config: &Config, bias: bool) -> Result<MoeSpec, ModelError> {
     let moe = common::moe(config, "num_experts", "moe_intermediate_size", &EXPERTS)?;
-    let groups = config.size_or_none("n_group")?.unwrap_or(1);
-    let kept = config.size_or_none("topk_group")?.unwrap_or(groups);
-    let key = "score_function";
-    let score = match config.text_or_none(key)?.unwrap_or("softmax") {
-        "softmax" => Score::Softmax,
-        "sigmoid" => Score::Sigmoid,
-        other => {
-            let problem = format!("is \"{other}\": expected \"softmax\" or \"sigmoid\"");
-            return Err(config.error(key, problem));
-        }
-    };
+    let (groups, groups_kept) = groups(config)?;
     let width = config.size_or_none("moe_shared_expert_intermediate_size")?;
     let mut shared = config.count_or_none("num_shared_experts")?.unwrap_or(0);
     if !config.flag_or("moe_router_enable_shared_expert", true)? {
@@ -80,10 +70,10 @@ pub fn experts(config: &Config, bias: bool) -> Result<MoeSpec, ModelError> {
     Ok(MoeSpec {
         expert_bias: bias,
         routing: Routing {
-            score,
+            score: score(config, "score_function", "softmax")?,
             correction: config.flag_or("moe_router_enable_expert_bias", false)?,
             groups,
-            groups_kept: if groups == 1 { 1 } else { kept },
+            groups_kept,
             group_score: GroupScore::TwoBest,
             normalise: moe.active > 1 && config.flag_or("norm_topk_prob", true)?,
             scale: scale.unwrap_or(1.0) as f32,
@@ -95,4 +85,24 @@ pub fn experts(config: &Config, bias: bool) -> Result<MoeSpec, ModelError> {
         }),
         ..moe
     })
+}
+
+/// Groups of experts, and how many are kept.
+pub fn groups(config: &Config) -> Result<(usize, usize), ModelError> {
+    let groups = config.size_or_none("n_group")?.unwrap_or(1);
+    let kept = config.size_or_none("topk_group")?.unwrap_or(groups);
+    // Of a single group nothing is left out, whatever the other number says.
+    Ok((groups, if groups == 1 { 1 } else { kept }))
+}
+
+/// What `key` calls the scores of experts.
+pub fn score(config: &Config, key: &str, default: &str) -> Result<Score, ModelError> {
+    match config.text_or_none(key)?.unwrap_or(default) {
+        "softmax" => Ok(Score::Softmax),
+        "sigmoid" => Ok(Score::Sigmoid),
+        other => {
+            let problem = format!("is \"{other}\": expected \"softmax\" or \"sigmoid\"");
+            Err(config.error(key, problem))
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+pub use super::rope::{long_rope, rope, rope_of_kind, rotated};
 use crate::models::{
     Config, ModelError,
     blocks::yarn_magnitude,
@@ -96,12 +97,16 @@ pub fn renamed(config: &Config, names: &[(&str, &str)]) -> Config {
 
 /// The MLP that most families have.
 pub fn gated(intermediate: usize) -> MlpSpec {
-    MlpSpec::Gated(GatedSpec {
+    MlpSpec::Gated(dense(intermediate))
+}
+
+pub fn dense(intermediate: usize) -> GatedSpec {
+    GatedSpec {
         intermediate,
         bias: false,
         activation: Activation::Silu,
         layout: GateUpLayout::Apart,
-    })
+    }
 }
 
 pub fn layer_count(config: &Config) -> Result<usize, ModelError> {
@@ -131,6 +136,7 @@ pub fn moe(
 ) -> Result<MoeSpec, ModelError> {
     Ok(MoeSpec {
         experts: config.size(experts)?,
+        identities: 0,
         active: config.size("num_experts_per_tok")?,
         intermediate: config.size(intermediate)?,
         activation: Activation::Silu,
@@ -164,7 +170,17 @@ pub fn layer_types(
     layers: usize,
     known: [&str; 2],
 ) -> Result<Option<Vec<usize>>, ModelError> {
-    let Some(types) = config.texts_or_none("layer_types")? else {
+    kinds(config, "layer_types", layers, known)
+}
+
+/// What a list calls each layer, as its place among the `known` names.
+pub fn kinds(
+    config: &Config,
+    key: &str,
+    layers: usize,
+    known: [&str; 2],
+) -> Result<Option<Vec<usize>>, ModelError> {
+    let Some(types) = config.texts_or_none(key)? else {
         return Ok(None);
     };
     if types.len() != layers {
@@ -172,104 +188,16 @@ pub fn layer_types(
             "has {} entries: expected one for each of the {layers} layers",
             types.len(),
         );
-        return Err(config.error("layer_types", problem));
+        return Err(config.error(key, problem));
     }
     let place = |kind: &String| {
         known.iter().position(|known| known == kind).ok_or_else(|| {
             let [first, second] = known;
             let problem = format!("has the entry \"{kind}\": expected \"{first}\" or \"{second}\"");
-            config.error("layer_types", problem)
+            config.error(key, problem)
         })
     };
     types.iter().map(place).collect::<Result<_, _>>().map(Some)
-}
-
-/// Positions from `rope_theta` and `rope_scaling`, or from `rope_parameters`,
-/// where transformers 5 keeps both.
-pub fn rope(config: &Config, default_base: f64, context: usize) -> Result<RopeSpec, ModelError> {
-    let nested = config.object_or_none("rope_parameters")?;
-    let base = match &nested {
-        Some(nested) if nested.get("rope_theta").is_some() => nested.positive("rope_theta")?,
-        _ if config.get("rope_theta").is_some() => config.positive("rope_theta")?,
-        _ => default_base,
-    };
-    let scaling = match config.object_or_none("rope_scaling")?.or(nested) {
-        Some(mut scaling) => {
-            // Phi keeps it outside.
-            let original = "original_max_position_embeddings";
-            if let Some(length) = config.get(original) {
-                scaling.default(original, length.clone());
-            }
-            rope_scaling(&scaling, context)?
-        }
-        None => RopeScaling::None,
-    };
-    Ok(RopeSpec {
-        base,
-        dims: None,
-        traditional: config.flag_or("rope_traditional", false)?,
-        scaling,
-    })
-}
-
-fn rope_scaling(config: &Config, context: usize) -> Result<RopeScaling, ModelError> {
-    let number_or =
-        |key: &str, default: f64| config.number_or_none(key).map(|n| n.unwrap_or(default));
-    let key = if config.get("type").is_some() {
-        "type"
-    } else {
-        "rope_type"
-    };
-    Ok(match config.text_or_none(key)?.unwrap_or("default") {
-        // Of several axes text has but one.
-        "default" | "mrope" => RopeScaling::None,
-        "linear" => RopeScaling::Linear {
-            factor: config.positive("factor")?,
-        },
-        "dynamic" => RopeScaling::Dynamic {
-            factor: config.positive("factor")?,
-            context,
-        },
-        "llama3" => RopeScaling::Llama3 {
-            factor: config.positive("factor")?,
-            low_freq_factor: number_or("low_freq_factor", 1.0)?,
-            high_freq_factor: number_or("high_freq_factor", 4.0)?,
-            original_context: number_or("original_max_position_embeddings", 8192.0)?,
-        },
-        "longrope" | "su" => long_rope(config, context)?,
-        "yarn" | "deepseek_yarn" => RopeScaling::Yarn {
-            factor: config.positive("factor")?,
-            original_context: number_or("original_max_position_embeddings", 4096.0)?,
-            beta_fast: number_or("beta_fast", 32.0)?,
-            beta_slow: number_or("beta_slow", 1.0)?,
-            mscale: number_or("mscale", 1.0)?,
-            mscale_all_dim: number_or("mscale_all_dim", 0.0)?,
-        },
-        other => {
-            let problem = format!(
-                "is \"{other}\": expected \"default\", \"linear\", \"dynamic\", \"llama3\", \"longrope\" or \"yarn\""
-            );
-            return Err(config.error(key, problem));
-        }
-    })
-}
-
-/// LongRoPE for models that reach `context`: only its factors for long chats
-/// are used, as in mlx-lm.
-pub fn long_rope(config: &Config, context: usize) -> Result<RopeScaling, ModelError> {
-    let original = config.size_or_none("original_max_position_embeddings")?;
-    let original = original.unwrap_or(4096) as f64;
-    let stretch = context as f64 / original;
-    let magnitude = match stretch > 1.0 {
-        true => (1.0 + stretch.ln() / original.ln()).sqrt(),
-        false => 1.0,
-    };
-    let factors = match config.get("long_factor") {
-        Some(Value::Array(_)) => config.numbers("long_factor")?,
-        Some(_) => vec![config.positive("long_factor")?],
-        None => vec![1.0],
-    };
-    Ok(RopeScaling::Long { factors, magnitude })
 }
 
 /// Latent attention as DeepSeek describes it, heads giving `value_dim` numbers.
@@ -297,6 +225,9 @@ pub fn mla(config: &Config, rope: RopeSpec, value_dim: usize) -> Result<MlaSpec,
         value_dim,
         bias: config.flag_or("attention_bias", false)?,
         norm_eps: 1e-6,
+        latent_scales: [1.0; 2],
+        temperature: None,
+        indexer: None,
         rope: Some(rope),
         scale: growth * growth / ((plain_dim + rope_dim) as f64).sqrt(),
     })
@@ -323,22 +254,28 @@ pub fn layer_flags(config: &Config, key: &str, layers: usize) -> Result<Vec<bool
     })
 }
 
-/// The part of a config.json that describes the language model.
+/// The part of a config.json that describes the language model. What the whole
+/// says about its head holds where the part is silent.
 pub fn text_part(config: &Config) -> Result<Config, ModelError> {
-    let part = config.object_or_none("text_config")?;
-    Ok(part.unwrap_or_else(|| config.clone()))
+    let Some(mut part) = config.object_or_none("text_config")? else {
+        return Ok(config.clone());
+    };
+    for key in ["model_type", "tie_word_embeddings"] {
+        if let Some(value) = config.get(key) {
+            part.default(key, value.clone());
+        }
+    }
+    Ok(part)
 }
 
-/// Numbers of a head that are rotated, `partial_rotary_factor` of them or else
-/// the share `default`.
-pub fn rotated(config: &Config, head_dim: usize, default: f64) -> Result<usize, ModelError> {
-    let key = "partial_rotary_factor";
-    let nested = config.object_or_none("rope_parameters")?;
-    let nested = nested
-        .map(|nested| nested.number_or_none(key))
-        .transpose()?;
-    let factor = nested.flatten().or(config.number_or_none(key)?);
-    Ok((head_dim as f64 * factor.unwrap_or(default)) as usize)
+/// The language model of one that sees: `describe` gets its part of config.json.
+pub fn of_text(
+    config: &Config,
+    describe: fn(&Config) -> Result<ModelSpec, ModelError>,
+) -> Result<ModelSpec, ModelError> {
+    let mut spec = describe(&text_part(config)?)?;
+    config.text("model_type")?.clone_into(&mut spec.family);
+    Ok(spec)
 }
 
 /// Mamba 2 as hybrids describe it, its tensors in `module`.

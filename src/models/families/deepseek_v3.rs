@@ -27,6 +27,6 @@ pub fn routing(config: &Config) -> Result<Routing, ModelError> {
         group_score: GroupScore::TwoBest,
         normalise: several && config.flag_or("norm_topk_prob", true)?,
         scale: scale.unwrap_or(1.0) as f32,
-        weigh_input: false,
+        ..Routing::SOFTMAX
     })
 }

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::{common, ernie4_5};
+use super::{bailing_moe, common, ernie4_5};
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{MlpSpec, MoeNames, MoeSpec, Routing, Score, SharedSpec},
+    spec::{MlpSpec, MoeNames, MoeSpec, Routing, SharedSpec},
 };
 
 const EXPERTS: MoeNames = MoeNames {
@@ -47,22 +47,13 @@ fn experts(config: &Config) -> Result<MoeSpec, ModelError> {
         None | Some(0) => "intermediate_size",
         Some(_) => "moe_intermediate_size",
     };
-    let key = "moe_gate_act";
-    let score = match config.text_or_none(key)?.unwrap_or("softmax") {
-        "softmax" => Score::Softmax,
-        "sigmoid" => Score::Sigmoid,
-        other => {
-            let problem = format!("is \"{other}\": expected \"softmax\" or \"sigmoid\"");
-            return Err(config.error(key, problem));
-        }
-    };
     let bias = config.flag_or("use_bias", false)?;
     let shared = config.count_or_none("moe_num_shared_experts")?.unwrap_or(0);
     let moe = common::moe(&config, "moe_num_experts", width, &EXPERTS)?;
     Ok(MoeSpec {
         expert_bias: bias,
         routing: Routing {
-            score,
+            score: bailing_moe::score(&config, "moe_gate_act", "softmax")?,
             correction: true,
             normalise: true,
             ..Routing::SOFTMAX

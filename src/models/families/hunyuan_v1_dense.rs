@@ -7,7 +7,7 @@ use crate::models::{
     spec::{Names, QkNorm, RopeScaling},
 };
 
-const NAMES: Names = Names {
+pub const NAMES: Names = Names {
     q_norm: "self_attn.query_layernorm",
     k_norm: "self_attn.key_layernorm",
     ..Names::LLAMA

@@ -116,7 +116,7 @@ fn moe(config: &Config) -> Result<Option<MlpSpec>, ModelError> {
             group_score: GroupScore::TwoBest,
             normalise: moe.active > 1 && config.flag_or("moe_renormalize", true)?,
             scale: scale.unwrap_or(1.0) as f32,
-            weigh_input: false,
+            ..Routing::SOFTMAX
         },
         shared: (shared > 0).then(|| SharedSpec::new(shared * moe.intermediate)),
         ..moe

@@ -6,7 +6,7 @@ use crate::models::{
     spec::{MlpSpec, MoeNames, MoeSpec, Routing, SharedSpec, SharedWeight},
 };
 
-const NAMES: MoeNames = MoeNames {
+pub const NAMES: MoeNames = MoeNames {
     shared: [
         "mlp.shared_expert.gate_proj",
         "mlp.shared_expert.up_proj",
@@ -38,6 +38,16 @@ pub fn mixtures(config: &Config, spec: &mut ModelSpec) -> Result<(), ModelError>
             }),
         ..common::moe(config, "num_experts", "moe_intermediate_size", &NAMES)?
     };
+    chosen_layers(config, spec, moe)
+}
+
+/// Gives every layer, or every n-th, its experts, but those that config.json
+/// exempts.
+pub fn chosen_layers(
+    config: &Config,
+    spec: &mut ModelSpec,
+    moe: MoeSpec,
+) -> Result<(), ModelError> {
     let every = config.size_or_none("decoder_sparse_step")?.unwrap_or(1);
     let dense = match config.get("mlp_only_layers") {
         Some(_) => config.numbers("mlp_only_layers")?,

@@ -4,7 +4,7 @@
 use super::{common, qwen3_moe};
 use crate::models::{
     Config, ModelError, ModelSpec,
-    spec::{DeltaLayout, GatedDeltaSpec, MixerSpec, NormOffset, QkNorm},
+    spec::{DeltaLayout, GatedDeltaSpec, MixerSpec, NormOffset, OutputGate, QkNorm},
 };
 
 pub fn spec(config: &Config) -> Result<ModelSpec, ModelError> {
@@ -27,7 +27,7 @@ pub fn hybrid(config: &Config, layout: DeltaLayout) -> Result<ModelSpec, ModelEr
         } else if let Some(attention) = layer.attention_mut() {
             attention.head_dim = head_dim;
             (attention.qkv_bias, attention.output_bias) = (bias, bias);
-            (attention.qk_norm, attention.gate) = (QkNorm::Head, true);
+            (attention.qk_norm, attention.gate) = (QkNorm::Head, OutputGate::WithQueries);
             attention
                 .rope
                 .iter_mut()

@@ -39,7 +39,7 @@ impl ModelSpec {
                 Some(MixerSpec::ShortConv(c)) => kernel(c.kernel, "conv_L_cache", config)?,
                 Some(MixerSpec::Linear { .. }) | None => {}
             }
-            if let Some(MlpSpec::Moe(moe)) = &layer.mlp {
+            if let Some(moe) = layer.mlp.as_ref().and_then(MlpSpec::moe) {
                 mixture(moe, config)?;
             }
         }
@@ -73,6 +73,7 @@ fn attention(a: &AttentionSpec, config: &Config) -> Result<(), ModelError> {
         let problem = format!("is {}: {} heads of it are too wide", a.head_dim, a.heads);
         return Err(config.error("head_dim", problem));
     }
+    narrow(a.output_width(), "v_head_dim", config)?;
     let Some(rope) = &a.rope else {
         return Ok(());
     };
@@ -127,6 +128,9 @@ fn latent(a: &MlaSpec, config: &Config) -> Result<(), ModelError> {
         return Err(config.error("num_attention_heads", problem));
     }
     narrow(a.heads * a.query_dim(), "qk_nope_head_dim", config)?;
+    if let Some(indexer) = &a.indexer {
+        narrow(indexer.heads * indexer.dim, "index_head_dim", config)?;
+    }
     narrow(a.heads * a.value_dim, "v_head_dim", config)
 }
 
@@ -140,7 +144,7 @@ fn mamba(m: &Mamba2Spec, config: &Config) -> Result<(), ModelError> {
 }
 
 fn mixture(moe: &MoeSpec, config: &Config) -> Result<(), ModelError> {
-    if moe.active > moe.experts {
+    if moe.active > moe.choices() {
         let problem = format!("is {}: there are {} experts", moe.active, moe.experts);
         return Err(config.error("num_experts_per_tok", problem));
     }
@@ -149,6 +153,9 @@ fn mixture(moe: &MoeSpec, config: &Config) -> Result<(), ModelError> {
         "moe_intermediate_size",
         config,
     )?;
+    if let Some(shared) = &moe.shared {
+        narrow(shared.intermediate, "num_shared_experts", config)?;
+    }
     let routing = &moe.routing;
     if !moe.experts.is_multiple_of(routing.groups) {
         let problem = format!(

@@ -3,7 +3,8 @@
 use mlx_rs::Dtype;
 
 use super::{
-    GatedDeltaSpec, LightningSpec, Mamba2Spec, MambaSpec, RgLruSpec, RopeSpec, ShortConvSpec,
+    GatedDeltaSpec, LightningSpec, Mamba2Spec, MambaSpec, MlaSpec, RgLruSpec, RopeSpec,
+    ShortConvSpec,
 };
 use crate::cache::{KvLayer, Packs};
 
@@ -47,11 +48,14 @@ pub struct AttentionSpec {
     pub scale: Option<f64>,
     /// Scores are `cap · tanh(scores / cap)`.
     pub cap: Option<f32>,
-    /// The query matrix has a second half for each head, whose sigmoid the
-    /// result is multiplied with.
-    pub gate: bool,
+    /// What the result is multiplied with before its output.
+    pub gate: OutputGate,
     pub temperature: Option<Temperature>,
-    /// Queries, keys and values are kept within ± this, before anything else.
+    /// Numbers of a head of values; `None`: as many as of keys.
+    pub value_dim: Option<usize>,
+    /// Values are multiplied with it.
+    pub value_scale: Option<f32>,
+    /// Queries, keys and values are kept within ± this.
     pub clip: Option<f32>,
     /// Values are normed by head, without weights.
     pub value_norm: bool,
@@ -65,6 +69,32 @@ pub struct AttentionSpec {
     /// Heads share key heads by turns, the first with the first of the next
     /// round, instead of neighbours with each other.
     pub by_turns: bool,
+    pub source: KvSource,
+}
+
+/// What the result of attention is multiplied with before its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputGate {
+    None,
+    /// The sigmoid of a second half that the query matrix has for each head.
+    WithQueries,
+    /// The sigmoid of a matrix of its own, `Names::gate`.
+    Whole,
+    /// A number for each head from `Names::gate`: its sigmoid.
+    ByHead,
+    /// The same: its softplus.
+    ByHeadSoftplus,
+}
+
+/// Where a layer's keys and values before norms and rotation come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvSource {
+    /// Matrices of its own.
+    Own,
+    /// The same, and layers after it use them too.
+    Lent,
+    /// The last layer that lends (cross-layer attention, arXiv 2405.12981).
+    Borrowed,
 }
 
 /// Where queries, keys and values come from.
@@ -126,28 +156,6 @@ pub struct Temperature {
     pub scale: f64,
 }
 
-/// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): keys and values
-/// of all heads come from one latent of `kv_rank` numbers a token, and one
-/// rotated part of `rope_dim` numbers serves all heads' keys.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MlaSpec {
-    pub heads: usize,
-    /// Rank of the queries' own latent; `None`: they are projected directly.
-    pub query_rank: Option<usize>,
-    pub kv_rank: usize,
-    /// Numbers of a head of queries and keys without and with position.
-    pub plain_dim: usize,
-    pub rope_dim: usize,
-    pub value_dim: usize,
-    pub bias: bool,
-    /// Epsilon of the norms of the latents.
-    pub norm_eps: f32,
-    /// `None`: positions are not told.
-    pub rope: Option<RopeSpec>,
-    /// Of the scores, without what the rotation's magnitude adds.
-    pub scale: f64,
-}
-
 impl AttentionSpec {
     /// Plain attention: everything that can be switched on is off.
     pub fn new(heads: usize, kv_heads: usize, head_dim: usize, rope: RopeSpec) -> Self {
@@ -165,9 +173,12 @@ impl AttentionSpec {
             rope: Some(rope),
             scale: None,
             cap: None,
-            gate: false,
+            gate: OutputGate::None,
             temperature: None,
+            value_dim: None,
+            value_scale: None,
             clip: None,
+            source: KvSource::Own,
             value_norm: false,
             keys_as_values: false,
             shares: None,
@@ -176,54 +187,62 @@ impl AttentionSpec {
         }
     }
 
-    /// Width of the queries, and of what attention hands to its output.
     pub fn query_width(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    /// Width of the keys, and of the values.
+    /// Width of the keys.
     pub fn kv_width(&self) -> usize {
         self.kv_heads * self.head_dim
     }
 
+    /// Numbers of a head of values.
+    pub fn value_dim(&self) -> usize {
+        self.value_dim.unwrap_or(self.head_dim)
+    }
+
+    /// Width of the values.
+    pub fn value_width(&self) -> usize {
+        self.kv_heads * self.value_dim()
+    }
+
+    /// Width of what attention hands to its output.
+    pub fn output_width(&self) -> usize {
+        self.heads * self.value_dim()
+    }
+
+    /// Numbers of the gate, without those that come with the queries.
+    pub fn gate_width(&self) -> usize {
+        match self.gate {
+            OutputGate::None | OutputGate::WithQueries => 0,
+            OutputGate::Whole => self.output_width(),
+            OutputGate::ByHead | OutputGate::ByHeadSoftplus => self.heads,
+        }
+    }
+
     fn parameters(&self, hidden: usize) -> usize {
-        let queries = if self.gate { 2 } else { 1 } * self.query_width();
-        let of_keys = match (self.shares, self.keys_as_values) {
-            (Some(_), _) => 0,
-            (None, true) => 1,
-            (None, false) => 2,
+        let queries = match self.gate {
+            OutputGate::WithQueries => 2 * self.query_width(),
+            _ => self.query_width(),
         };
-        let qkv = queries + of_keys * self.kv_width();
+        let keys_and_values = match self.source {
+            _ if self.shares.is_some() => 0,
+            KvSource::Own | KvSource::Lent if self.keys_as_values => self.kv_width(),
+            KvSource::Own | KvSource::Lent => self.kv_width() + self.value_width(),
+            KvSource::Borrowed => 0,
+        };
+        let qkv = queries + keys_and_values;
         let norms = match self.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
             QkNorm::Head | QkNorm::HeadAfter if self.shares.is_some() => self.head_dim,
             QkNorm::Head | QkNorm::HeadAfter => 2 * self.head_dim,
             QkNorm::EachHead | QkNorm::Whole => self.query_width() + self.kv_width(),
         };
-        hidden * (qkv + self.query_width())
+        hidden * (qkv + self.gate_width() + self.output_width())
             + norms
             + usize::from(self.qkv_bias) * qkv
             + usize::from(self.output_bias) * hidden
             + usize::from(self.sinks) * self.heads
-    }
-}
-
-impl MlaSpec {
-    /// Numbers of a head of queries and keys.
-    pub fn query_dim(&self) -> usize {
-        self.plain_dim + self.rope_dim
-    }
-
-    fn parameters(&self, hidden: usize) -> usize {
-        let queries = self.heads * self.query_dim();
-        let latent = self.kv_rank + self.rope_dim;
-        let queries = match self.query_rank {
-            None => hidden * queries,
-            Some(rank) => rank * (hidden + queries + 1 + usize::from(self.bias)),
-        };
-        let up = self.kv_rank * self.heads * (self.plain_dim + self.value_dim);
-        let bias = usize::from(self.bias) * (latent + hidden);
-        queries + hidden * (latent + self.heads * self.value_dim) + self.kv_rank + up + bias
     }
 }
 
@@ -237,11 +256,15 @@ impl MixerSpec {
                 if a.sinks {
                     kept.packs = Packs::Refused("its heads have sinks, which make up for no error");
                 }
+                if a.value_dim() != a.head_dim {
+                    kept.widths = [a.head_dim, a.value_dim()];
+                    kept.packs = Packs::Refused("its keys and values differ in size");
+                }
                 kept.reach = a.sight.reach();
                 kept
             }
             Self::Mla(a) => KvLayer {
-                widths: [a.kv_rank, a.rope_dim],
+                widths: [a.kv_rank, a.key_width()],
                 packs: Packs::Refused("it keeps latents, which are small already"),
                 ..KvLayer::new(1, a.kv_rank, dtype)
             },

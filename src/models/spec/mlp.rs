@@ -11,6 +11,9 @@ pub enum MlpSpec {
         bias: bool,
     },
     Moe(MoeSpec),
+    /// A gated MLP, and a mixture that sees the same and whose result is added
+    /// after the next layer (shortcut-connected experts, LongCat).
+    WithShortcut(GatedSpec, MoeSpec),
 }
 
 /// The plain MLP: `down(activation(up(x)))`.
@@ -53,6 +56,8 @@ pub enum Activation {
     SquaredRelu,
     /// xIELU (arXiv 2411.13010), of four numbers that are learned with each MLP.
     XieLu,
+    /// `min(silu(gate), limit) · up`, `up` within ± the limit.
+    SiluWithin(f32),
     /// `gate' · sigmoid(1.702 gate') · (up' + 1)`, with gates of at most 7 and
     /// the others within ±7 (gpt-oss).
     Clamped,
@@ -62,6 +67,8 @@ pub enum Activation {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MoeSpec {
     pub experts: usize,
+    /// Experts beyond those that give back what they get.
+    pub identities: usize,
     pub active: usize,
     pub intermediate: usize,
     pub activation: Activation,
@@ -93,15 +100,24 @@ pub struct Routing {
     pub scale: f32,
     /// Weights multiply the experts' input instead of their output.
     pub weigh_input: bool,
+    /// Logits are `cap · tanh(logits / cap)`.
+    pub cap: Option<f32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Score {
     /// Softmax over all experts.
     Softmax,
     /// Softmax over the chosen ones.
     SoftmaxOfChosen,
     Sigmoid,
+    /// `√softplus`
+    SqrtSoftplus,
+    /// One expert after the other, each weighed by a softmax over those left
+    /// that come within twice the jitter of it (SparseMixer, arXiv 2310.00811).
+    SparseMixer {
+        jitter: f32,
+    },
 }
 
 /// What a group of experts is judged by.
@@ -164,42 +180,63 @@ impl Routing {
         normalise: false,
         scale: 1.0,
         weigh_input: false,
+        cap: None,
     };
 }
 
 impl MlpSpec {
     pub fn parameters(&self, hidden: usize) -> usize {
-        let gated = |intermediate: usize, width: usize, bias: bool| {
-            3 * width * intermediate + usize::from(bias) * (2 * intermediate + width)
-        };
+        let dense = |it: &GatedSpec| gated(hidden, it.intermediate, it.bias);
         match self {
-            Self::Gated(g) => gated(g.intermediate, hidden, g.bias),
+            Self::Gated(g) => dense(g),
             Self::Plain(p) => {
                 let learned = 4 * usize::from(p.activation == Activation::XieLu);
                 let bias = usize::from(p.bias) * (p.intermediate + hidden);
                 2 * hidden * p.intermediate + bias + learned
             }
             Self::Linear { bias } => hidden * (hidden + usize::from(*bias)),
-            Self::Moe(m) => {
-                let router = m.experts * (hidden + usize::from(m.router_bias));
-                let corrected = m.routing.correction && !m.names.correction_is_optional;
-                let correction = usize::from(corrected) * m.experts;
-                let width = m.latent.unwrap_or(hidden);
-                let latent = m.latent.map_or(0, |latent| 2 * hidden * latent);
-                let shared = m.shared.map_or(0, |shared| {
-                    let gate = match m.gated {
-                        true => 0,
-                        false => shared.intermediate * (hidden + usize::from(shared.bias)),
-                    };
-                    shared.parameters(hidden) - gate
-                });
-                let gate = match m.gated {
-                    true => 0,
-                    false => m.intermediate * (width + usize::from(m.expert_bias)),
-                };
-                let expert = gated(m.intermediate, width, m.expert_bias) - gate;
-                router + correction + latent + shared + m.experts * expert
-            }
+            Self::Moe(m) => m.parameters(hidden),
+            Self::WithShortcut(g, m) => dense(g) + m.parameters(hidden),
         }
     }
+}
+
+impl MlpSpec {
+    /// The mixture of experts, if there is one.
+    pub fn moe(&self) -> Option<&MoeSpec> {
+        match self {
+            Self::Moe(moe) | Self::WithShortcut(_, moe) => Some(moe),
+            Self::Gated(_) | Self::Plain(_) | Self::Linear { .. } => None,
+        }
+    }
+}
+
+impl MoeSpec {
+    /// What the router chooses among.
+    pub fn choices(&self) -> usize {
+        self.experts + self.identities
+    }
+
+    fn parameters(&self, hidden: usize) -> usize {
+        let router = self.choices() * (hidden + usize::from(self.router_bias));
+        let corrected = self.routing.correction && !self.names.correction_is_optional;
+        let correction = usize::from(corrected) * self.choices();
+        let width = self.latent.unwrap_or(hidden);
+        let latent = self.latent.map_or(0, |latent| 2 * hidden * latent);
+        // Plain ones have no gate.
+        let gate = |intermediate: usize, width: usize, bias: bool| match self.gated {
+            true => 0,
+            false => intermediate * (width + usize::from(bias)),
+        };
+        let shared = self.shared.map_or(0, |shared| {
+            shared.parameters(hidden) - gate(shared.intermediate, hidden, shared.bias)
+        });
+        let expert = gated(width, self.intermediate, self.expert_bias)
+            - gate(self.intermediate, width, self.expert_bias);
+        router + correction + latent + shared + self.experts * expert
+    }
+}
+
+fn gated(hidden: usize, intermediate: usize, bias: bool) -> usize {
+    3 * hidden * intermediate + usize::from(bias) * (2 * intermediate + hidden)
 }

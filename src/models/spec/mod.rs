@@ -9,13 +9,16 @@ use crate::cache::KvLayer;
 
 mod check;
 mod mixer;
+mod mla;
 mod mlp;
 mod names;
 mod norm;
 mod recurrent;
 mod rope;
 
-pub use mixer::{AttentionSpec, MixerSpec, MlaSpec, QkNorm, QkvLayout, Sight, Temperature};
+pub use mixer::Temperature;
+pub use mixer::{AttentionSpec, KvSource, MixerSpec, OutputGate, QkNorm, QkvLayout, Sight};
+pub use mla::{IndexerSpec, MlaSpec};
 pub use mlp::{
     Activation, GateUpLayout, GatedSpec, GroupScore, MlpSpec, MoeSpec, PlainSpec, Routing, Score,
 };

@@ -10,6 +10,9 @@ pub struct Names {
     /// Of the table of learned positions.
     pub positions: &'static str,
     pub layer: &'static str,
+    /// Layers of ours in one of the files': `#` in names within a layer stands
+    /// for the place among them.
+    pub per_layer: usize,
     pub before_mixer: &'static str,
     pub after_mixer: &'static str,
     pub before_mlp: &'static str,
@@ -17,9 +20,13 @@ pub struct Names {
     pub qkv: [&'static str; 3],
     pub fused_qkv: &'static str,
     pub output: &'static str,
+    /// The module of latent attention.
+    pub latent: &'static str,
     pub q_norm: &'static str,
     pub k_norm: &'static str,
     pub sinks: &'static str,
+    /// Of attention's result.
+    pub gate: &'static str,
     pub gate_up: [&'static str; 2],
     pub fused_gate_up: &'static str,
     pub down: &'static str,
@@ -53,6 +60,9 @@ pub struct MoeNames {
     /// To what experts see, and back.
     pub latent: [&'static str; 2],
     pub joined: Joined,
+    /// Gate, up and down as some makers publish them, nothing but a tensor of
+    /// all experts each, `[experts · rows, columns]`; down is transposed.
+    pub in_a_row: Option<[&'static str; 3]>,
 }
 
 /// How makers publish the matrices of all experts in two tensors, gate and up
@@ -75,6 +85,7 @@ impl Names {
         head: "lm_head",
         positions: "model.embed_positions",
         layer: "model.layers.{}",
+        per_layer: 1,
         before_mixer: "input_layernorm",
         after_mixer: "post_attention_layernorm",
         before_mlp: "post_attention_layernorm",
@@ -82,9 +93,11 @@ impl Names {
         qkv: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
         fused_qkv: "self_attn.qkv_proj",
         output: "self_attn.o_proj",
+        latent: "self_attn",
         q_norm: "self_attn.q_norm",
         k_norm: "self_attn.k_norm",
         sinks: "self_attn.sinks",
+        gate: "self_attn.gate_proj",
         gate_up: ["mlp.gate_proj", "mlp.up_proj"],
         fused_gate_up: "mlp.gate_up_proj",
         down: "mlp.down_proj",
@@ -97,7 +110,9 @@ impl Names {
 
     /// The full name of `part` in layer `index`.
     pub fn in_layer(&self, index: usize, part: &str) -> String {
-        format!("{}.{part}", self.layer.replace("{}", &index.to_string()))
+        let (layer, place) = (index / self.per_layer, index % self.per_layer);
+        let layer = self.layer.replace("{}", &layer.to_string());
+        format!("{layer}.{}", part.replace('#', &place.to_string()))
     }
 }
 
@@ -130,5 +145,6 @@ impl MoeNames {
             interleaved: false,
             transposed: false,
         },
+        in_a_row: None,
     };
 }

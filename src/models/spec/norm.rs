@@ -24,6 +24,8 @@ pub enum NormOffset {
     /// Distances from 1, but after mixers from 5⁻¹ and after MLPs from 5^-1.5
     /// (PLaMo 2).
     Fifths,
+    /// The same, told apart by a tensor that layers of published ones have.
+    OneIfStored(&'static str),
 }
 
 /// Norms around the mixer and the MLP, each of which is added to its input.

@@ -381,7 +381,14 @@ impl Source for FileSource<'_> {
             true => [experts, columns, rows],
             false => shape,
         };
-        let mut weight = self.take(name, &stored, Kind::Float)?;
+        let flat = vec![stored[0] * stored[1], stored[2]];
+        let mut weight = match self.stored(name) == Some(flat.clone()) {
+            true => {
+                let whole = stored.map(|dim| dim as i32);
+                self.take(name, &flat, Kind::Float)?.reshape(&whole)?
+            }
+            false => self.take(name, &stored, Kind::Float)?,
+        };
         if transposed {
             weight = weight.swap_axes(-1, -2)?.contiguous()?;
         }

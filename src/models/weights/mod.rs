@@ -43,7 +43,8 @@ pub trait Source {
 
     /// The weights `[experts, rows, columns]` of a tensor that holds nothing but
     /// them, or packed blocks and their scales; `None` where there is neither.
-    /// `transposed`: floats are stored `[experts, columns, rows]`.
+    /// `transposed`: floats are stored `[experts, columns, rows]`. The first two
+    /// dimensions may be one.
     fn joined(
         &mut self,
         name: &str,

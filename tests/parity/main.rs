@@ -34,9 +34,12 @@ macro_rules! families {
             $(#[test]
             #[allow(non_snake_case)]
             fn $family() {
-                super::check_family(stringify!($family));
+                let (cases, error) = super::check_family(stringify!($family));
+                assert!(cases > 0 && error <= super::BOUND);
             })*
         }
+
+        const FAMILIES: &[&str] = &[$(stringify!($family)),*];
     };
 }
 
@@ -146,7 +149,8 @@ families! {
     youtu_llm,
 }
 
-fn check_family(family: &str) {
+/// Every case of a family; how many there are, and the largest error.
+fn check_family(family: &str) -> (usize, f64) {
     let cases = cases::read(family);
     assert!(cases.len() >= 4, "{family} has {} cases", cases.len());
     let mut worst = (0.0, String::new());
@@ -175,6 +179,38 @@ fn check_family(family: &str) {
         worst.0,
         worst.1
     );
+    (cases.len(), worst.0)
+}
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/families.md");
+
+/// Makes docs/families.md: `cargo test --test parity table -- --ignored`
+#[test]
+#[ignore = "writes docs/families.md"]
+fn table() {
+    let mut text = String::from(
+        "# Model families\n\nEvery value of `model_type` that was held against mlx-lm 0.32.2 with tiny models: logits of the \
+         prompt, of a step\nafter it and of a prompt in chunks, and 32 greedy tokens; several shapes, number types and \
+         quantisations each, loaded\nas converted for MLX, in shards and as their makers publish them. The error is the \
+         largest of any logit, as a part of\nthe largest logit; 1e-4 is allowed. Made by `cargo test --test parity table -- \
+         --ignored`.\n\n| family | cases | largest error |\n|---|---|---|\n",
+    );
+    for family in FAMILIES {
+        let (cases, error) = check_family(family);
+        text += &format!("| {family} | {cases} | {error:.1e} |\n");
+    }
+    std::fs::write(TABLE, text).unwrap();
+}
+
+#[test]
+fn the_table_names_every_family() {
+    let text = std::fs::read_to_string(TABLE).unwrap();
+    for family in FAMILIES {
+        assert!(
+            text.contains(&format!("| {family} |")),
+            "{family} is not in {TABLE}"
+        );
+    }
 }
 
 /// A folder as its makers publish it becomes one that computes the same, and a

@@ -9,9 +9,11 @@ use mlx_rs::{Array, Dtype, Stream, error::Exception};
 
 mod chunk;
 mod decode;
+mod dense;
 mod fused;
 mod packed;
 mod records;
+mod segments;
 mod spread;
 mod tiles;
 mod unpacked;
@@ -20,9 +22,11 @@ pub use chunk::{ChunkRows, MOST_CHUNK_ROWS, chunk_attention, supports_chunk};
 pub use decode::{
     DecodeRow, DecodeSpec, MOST_ROWS, ROW_FIELDS, decode_attention, row_table, supports_decode,
 };
+pub(super) use dense::dense_row;
 pub(super) use fused::{add_norm, swiglu};
 pub(super) use packed::packed_matmul;
 pub(super) use records::{pack, unpack};
+pub(super) use segments::segment_attention;
 pub use spread::spread_heads;
 pub use unpacked::unpacks;
 
@@ -35,6 +39,7 @@ enum Key {
     Spread(DecodeSpec, Dtype),
     SpreadInto(DecodeSpec, Dtype),
     Chunk(DecodeSpec, Dtype),
+    Segments(segments::SegmentsSpec),
     Packed(packed::PackedSpec),
     Tiles(packed::PackedSpec),
     AddSplits(packed::PackedSpec),
@@ -43,6 +48,11 @@ enum Key {
     AddNorm {
         width: i32,
         eps: u32,
+        dtype: Dtype,
+    },
+    DenseRow {
+        columns: i32,
+        lines: i32,
         dtype: Dtype,
     },
     Swiglu {
@@ -80,11 +90,25 @@ thread_local! {
     static KERNELS: RefCell<HashMap<Key, Rc<Kernel>>> = RefCell::default();
 }
 
+/// A kernel whose inputs are row-major: others are copied first.
 fn kernel(key: Key, program: impl FnOnce() -> Program) -> Result<Rc<Kernel>, Exception> {
+    kernel_of(key, true, program)
+}
+
+/// A kernel that minds the strides of its inputs.
+fn views_kernel(key: Key, program: impl FnOnce() -> Program) -> Result<Rc<Kernel>, Exception> {
+    kernel_of(key, false, program)
+}
+
+fn kernel_of(
+    key: Key,
+    row_major: bool,
+    program: impl FnOnce() -> Program,
+) -> Result<Rc<Kernel>, Exception> {
     if let Some(known) = KERNELS.with_borrow(|kernels| kernels.get(&key).cloned()) {
         return Ok(known);
     }
-    let made = Rc::new(program().make()?);
+    let made = Rc::new(program().make(row_major)?);
     KERNELS.with_borrow_mut(|kernels| kernels.insert(key, made.clone()));
     Ok(made)
 }
@@ -99,7 +123,7 @@ impl Program {
         )
     }
 
-    fn make(&self) -> Result<Kernel, Exception> {
+    fn make(&self, row_major: bool) -> Result<Kernel, Exception> {
         let text =
             |text: &str| CString::new(text).map_err(|error| Exception::custom(error.to_string()));
         let (name, header, body) = (text(self.name)?, text(&self.header())?, text(&self.body)?);
@@ -113,7 +137,7 @@ impl Program {
                 outputs.0,
                 body.as_ptr(),
                 header.as_ptr(),
-                true,
+                row_major,
                 0,
             )
         };
@@ -149,8 +173,7 @@ struct Launch<'a> {
 }
 
 impl Kernel {
-    /// Adds the kernel to the graph. Inputs that are not row-major are copied
-    /// first.
+    /// Adds the kernel to the graph.
     fn launch(&self, inputs: &[&Array], launch: &Launch) -> Result<Vec<Array>, Exception> {
         let [x, y, z] = launch.blocks;
         let stream = Stream::thread_local_or_default();

@@ -81,6 +81,9 @@ pub fn quantized_matmul(
 /// x · wᵀ for `x` of `[T, K]` and dense `w` of `[N, K]`; `[T, N]` in the type of
 /// `x`. On the CPU `x` is `f32` and `w` may be `f32`, `f16` or `bf16`.
 pub fn matmul_t(x: &Array, w: &Array) -> Result<Array> {
+    if let Some(done) = on_cuda().then(|| cuda::dense_row(x, w)).flatten() {
+        return done;
+    }
     if !on_cpu() || x.dtype() != Dtype::Float32 {
         return ops::matmul(x, w.t());
     }

@@ -87,6 +87,10 @@ pub fn join_segments(segments: &[Segment], dtype: Dtype) -> Result<[Array; 2]> {
 /// # Errors
 /// When the shapes do not fit or MLX refuses an operation.
 pub fn attention_over(q: &Array, segments: &[Segment], scoring: Scoring) -> Result<Array> {
+    let packed = || cuda::segment_attention(q, segments, scoring);
+    if let Some(done) = on_cuda().then(packed).flatten() {
+        return done;
+    }
     let plain = matches!(segments, [only] if only.packing.is_none());
     if plain || !on_cpu() || q.dtype() != Dtype::Float32 {
         let [keys, values] = join_segments(segments, q.dtype())?;

@@ -51,7 +51,7 @@ impl DecodeSpec {
 
     /// Query heads that a block serves: they share a key head, and what a
     /// thread holds for them has to fit into its registers.
-    fn group(&self) -> i32 {
+    pub(super) fn group(&self) -> i32 {
         let share = self.heads / self.kv_heads;
         let most = (512 / self.dim).clamp(1, 4);
         (1..=most.min(share))
@@ -62,7 +62,7 @@ impl DecodeSpec {
 
     /// Into how many parts the keys of rows are cut, so that all of the GPU
     /// has something to do.
-    fn parts(&self, rows: usize, longest: usize) -> usize {
+    pub(super) fn parts(&self, rows: usize, longest: usize) -> usize {
         let blocks = rows * (self.heads / self.group()) as usize;
         let wanted = ENOUGH_BLOCKS.div_ceil(blocks.max(1));
         wanted

@@ -37,6 +37,10 @@ impl Tensor<Vec<u8>> {
 }
 
 impl<B: AsRef<[u8]>> Tensor<B> {
+    fn parts(&self) -> mlx::Bytes<'_> {
+        (self.bytes.as_ref(), &self.shape, self.dtype)
+    }
+
     fn array(&self) -> Result<Array, Exception> {
         mlx::from_bytes(self.bytes.as_ref(), &self.shape, self.dtype)
     }
@@ -98,20 +102,25 @@ impl<B: AsRef<[u8]>> PageImage<B> {
     /// # Errors
     /// When they have other shapes.
     pub fn content(&self) -> Result<PageContent, Exception> {
-        let array = |tensor: &Tensor<B>| match tensor.shape[..] {
-            [1, _, tokens, _] if tokens as usize == self.tokens.len() => tensor.array(),
-            _ => Err(Exception::custom(format!(
+        let odd = |tensor: &&Tensor<B>| match tensor.shape[..] {
+            [1, _, tokens, _] => tokens as usize != self.tokens.len(),
+            _ => true,
+        };
+        if let Some(odd) = self.contents().find(odd) {
+            return Err(Exception::custom(format!(
                 "a page of {} tokens has keys or values {:?}",
                 self.tokens.len(),
-                tensor.shape
-            ))),
-        };
-        let layer = |layer: &Option<[Tensor<B>; 2]>| match layer {
-            None => Ok(None),
-            Some([keys, values]) => Ok(Some([array(keys)?, array(values)?])),
-        };
-        let layers: Result<_, Exception> = self.layers.iter().map(layer).collect();
-        Ok(PageContent { layers: layers? })
+                odd.shape
+            )));
+        }
+        let parts: Vec<mlx::Bytes> = self.contents().map(Tensor::parts).collect();
+        let mut arrays = mlx::arrays_from_bytes(&parts)?.into_iter();
+        let mut layer = || Some([arrays.next()?, arrays.next()?]);
+        let layers = self.layers.iter();
+        let layers = layers.map(|kept| kept.as_ref().and_then(|_| layer()));
+        Ok(PageContent {
+            layers: layers.collect(),
+        })
     }
 
     /// Its snapshot, if it has one; the page ends after `tokens` tokens.

@@ -84,7 +84,7 @@ pub struct KvCache {
     pub(super) pages: PageStore,
     pub(super) tiers: Tiers,
     fingerprint: String,
-    layers: Vec<KvLayer>,
+    pub(super) layers: Vec<KvLayer>,
     state_bytes: u64,
     pub(super) snapshots_only: bool,
     step_rows: usize,

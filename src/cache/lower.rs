@@ -143,7 +143,9 @@ impl KvCache {
                 self.limit.saturating_sub(promised + bytes),
                 search.goes_on.as_slice(),
             );
-            match self.load(search, held, end, &mut below) {
+            let loaded = self.load(search, held, end, &mut below);
+            search.tiers.read_ahead(search.root, &[], false);
+            match loaded {
                 Ok(()) => return Some((end, below)),
                 Err(bad) => most = bad,
             }
@@ -191,7 +193,11 @@ impl KvCache {
         end: usize,
         below: &mut Below,
     ) -> Result<(), usize> {
-        for at in held.len().min(end - 1)..end {
+        let first = held.len().min(end - 1);
+        let hashes: Vec<PageHash> = search.chain[first..end].iter().map(|it| it.0).collect();
+        let tiers = &search.tiers;
+        tiers.read_ahead(search.root, &hashes, self.snapshots_only);
+        for at in first..end {
             let tokens = search.chain[at].1;
             let with_snapshot = self.snapshots_only && at + 1 == end;
             let page = search.page(at, with_snapshot.then_some(end * PAGE_TOKENS));

@@ -10,7 +10,10 @@ use super::{
     pages::{HolderId, PageId, Place},
     ram::Ram,
 };
+use crate::mlx;
 
+/// Bytes of a page's file before its elements, at most.
+const MOST_HEAD: usize = 64 << 10;
 /// Bytes of pages that are handed to the disk's writer at once: a request that
 /// comes meanwhile waits for them.
 const AT_ONCE: u64 = 8 << 20;
@@ -30,6 +33,9 @@ pub enum Unsaved {
 impl KvCache {
     /// Adds the disk tier: pages of the model are found there and stored there.
     pub fn with_disk(mut self, disk: ModelDisk) -> Self {
+        let kept = self.layers.iter().filter(|layer| layer.bytes() > 0);
+        let file = self.plain.page_bytes() as usize + MOST_HEAD;
+        mlx::prepare(file, 2 * kept.count());
         self.tiers.disk = Some(Rc::new(disk));
         self
     }

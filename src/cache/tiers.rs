@@ -51,6 +51,17 @@ impl Tiers {
         disk.map(|parts| parts.states).or(ram)
     }
 
+    /// Begins to read from the disk what the host's memory lacks of pages that
+    /// will be asked for in this order, the last one with its snapshot if
+    /// `states`; what was begun before is given up.
+    pub fn read_ahead(&self, root: PageHash, pages: &[PageHash], states: bool) {
+        let in_ram = |hash: &PageHash| self.ram.as_ref().is_some_and(|r| r.look(*hash).is_some());
+        let pages: Vec<PageHash> = pages.iter().filter(|it| !in_ram(it)).copied().collect();
+        if let Some(disk) = &self.disk {
+            disk.read_ahead(root, &pages, states);
+        }
+    }
+
     /// Reads a page that memory keeps as `scheme` says.
     pub fn read(&self, page: Wanted, scheme: &Scheme) -> Option<Found> {
         self.in_ram(page).or_else(|| self.on_disk(page, scheme))

@@ -16,6 +16,7 @@ mod records;
 mod segments;
 mod spread;
 mod tiles;
+mod transfer;
 mod unpacked;
 
 pub use chunk::{ChunkRows, MOST_CHUNK_ROWS, chunk_attention, supports_chunk};
@@ -28,6 +29,7 @@ pub(super) use packed::packed_matmul;
 pub(super) use records::{pack, unpack};
 pub(super) use segments::segment_attention;
 pub use spread::spread_heads;
+pub(super) use transfer::{Piece, join, upload, warm_up};
 pub use unpacked::unpacks;
 
 /// What makes two kernels the same.
@@ -40,6 +42,10 @@ enum Key {
     SpreadInto(DecodeSpec, Dtype),
     Chunk(DecodeSpec, Dtype),
     Segments(segments::SegmentsSpec),
+    /// Of so many pieces.
+    Upload(usize),
+    /// With room for so many pieces.
+    Join(usize),
     Packed(packed::PackedSpec),
     Tiles(packed::PackedSpec),
     AddSplits(packed::PackedSpec),

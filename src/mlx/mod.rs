@@ -19,6 +19,7 @@ mod packing;
 mod padded;
 mod recurrence;
 mod rows;
+mod staging;
 
 pub use cuda::{
     ChunkRows, DecodeRow, DecodeSpec, MOST_CHUNK_ROWS, MOST_ROWS, ROW_FIELDS, chunk_attention,
@@ -35,3 +36,4 @@ pub use packing::{
 };
 pub use recurrence::{Decays, Erase, Recurrence};
 pub use rows::{Part, bytes, from_bytes, join_rows};
+pub use staging::{Bytes, HostBytes, arrays_from_bytes, prepare};

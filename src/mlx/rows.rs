@@ -3,8 +3,10 @@
 use mlx_rs::{Array, Dtype, error::Exception, ops};
 
 use super::{
+    cuda,
     device::{Backend, backend},
     host::{self, View},
+    ops::on_cuda,
 };
 
 type Result<T> = std::result::Result<T, Exception>;
@@ -83,6 +85,10 @@ fn copy<T: host::Element>(inputs: &[View], ranges: &[(usize, usize)], out: &mut 
 }
 
 fn join_by_mlx(parts: &[Part], shape: &[i32; 4], total: usize) -> Result<Array> {
+    let joined = || cuda::join(parts, shape);
+    if let Some(done) = on_cuda().then(joined).flatten() {
+        return done;
+    }
     let mut pieces = Vec::with_capacity(parts.len() + 1);
     for part in parts {
         pieces.push(slice(part)?);
@@ -134,20 +140,24 @@ pub fn bytes(array: &Array) -> Result<Vec<u8>> {
     }
 }
 
+/// Bytes of an array of this shape, if [`bytes`] knows its type.
+pub(super) fn size(shape: &[i32], dtype: Dtype) -> Option<usize> {
+    let each = match dtype {
+        Dtype::Float32 | Dtype::Uint32 => 4,
+        Dtype::Float16 | Dtype::Bfloat16 => 2,
+        _ => return None,
+    };
+    shape.iter().try_fold(each, |count: usize, dim| {
+        count.checked_mul(usize::try_from(*dim).ok()?)
+    })
+}
+
 /// An array of what [`bytes`] gave.
 ///
 /// # Errors
 /// When the bytes are not as many as the shape has.
 pub fn from_bytes(bytes: &[u8], shape: &[i32], dtype: Dtype) -> Result<Array> {
-    let each = match dtype {
-        Dtype::Float32 | Dtype::Uint32 => 4,
-        Dtype::Float16 | Dtype::Bfloat16 => 2,
-        other => return Err(Exception::custom(format!("{other:?} from bytes"))),
-    };
-    let count = shape.iter().try_fold(1usize, |count, dim| {
-        count.checked_mul(usize::try_from(*dim).ok()?)
-    });
-    if count.and_then(|count| count.checked_mul(each)) != Some(bytes.len()) {
+    if size(shape, dtype) != Some(bytes.len()) {
         return Err(Exception::custom(format!(
             "{} bytes are not {shape:?} of {dtype:?}",
             bytes.len()
@@ -155,7 +165,7 @@ pub fn from_bytes(bytes: &[u8], shape: &[i32], dtype: Dtype) -> Result<Array> {
     }
     // MLX reads through a pointer to elements, which must be aligned.
     let aligned: Vec<u32>;
-    let data = if bytes.as_ptr().addr().is_multiple_of(each) {
+    let data = if bytes.as_ptr().addr().is_multiple_of(4) {
         bytes.as_ptr()
     } else {
         let words = bytes.chunks(4).map(|chunk| {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::format::{self, FIXED, Parts, Reject};
-use crate::cache::PageHash;
+use crate::{cache::PageHash, mlx::HostBytes};
 
 const PAGE: &str = "kv";
 const TEMPORARY: &str = "tmp";
@@ -191,23 +191,44 @@ pub fn peek(path: &Path, hash: PageHash) -> io::Result<Result<Parts, Reject>> {
 }
 
 /// A page's file, without its states if these are not wanted.
-pub fn read(path: &Path, hash: PageHash, states: bool) -> io::Result<Result<Vec<u8>, Reject>> {
+pub fn read(path: &Path, hash: PageHash, states: bool) -> io::Result<Result<HostBytes, Reject>> {
     let mut opened = File::open(path)?;
-    let mut file = Vec::new();
-    let mut start = (&mut opened).take(FIXED as u64);
-    start.read_to_end(&mut file)?;
-    let parts = match format::peek(&file, hash) {
+    let mut start = Vec::with_capacity(FIXED);
+    (&mut opened).take(FIXED as u64).read_to_end(&mut start)?;
+    let parts = match format::peek(&start, hash) {
         Ok(parts) => parts,
         Err(reject) => return Ok(Err(reject)),
     };
-    match states {
-        true => opened.read_to_end(&mut file)?,
-        // At least what was read already, whatever the header says.
-        false => opened
-            .take(parts.page.saturating_sub(FIXED as u64))
-            .read_to_end(&mut file)?,
+    let all = opened.metadata()?.len();
+    let length = match states {
+        true => all,
+        false => all.min(parts.page),
     };
+    // At least what was read already, whatever the header says.
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut file = HostBytes::new(length.max(start.len()));
+    let (head, rest) = file.split_at_mut(start.len());
+    head.copy_from_slice(&start);
+    let read = fill(&mut opened, rest)?;
+    file.truncate(start.len() + read);
     Ok(Ok(file))
+}
+
+/// Reads until there is no more room or nothing left; how much that was.
+fn fill(file: &mut File, mut room: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while !room.is_empty() {
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(count) => {
+                filled += count;
+                room = &mut room[count..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Marks a page as used now. A folder that is read-only keeps its order.

@@ -174,12 +174,12 @@ fn parts(file: &[u8]) -> Result<Parts, Reject> {
     Ok(Parts { page, states })
 }
 
-/// Reads the file of the page `hash`; `file` is the whole of it or its page's
-/// part, without the states.
+/// Whether the checksums of a file are right, and where its page ends; `file`
+/// is the whole of it or its page's part, without the states.
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn decode(file: &[u8], hash: PageHash) -> Result<PageImage<&[u8]>, Reject> {
+pub fn verify(file: &[u8]) -> Result<usize, Reject> {
     let parts = parts(file)?;
     let length = file.len() as u64;
     // A file that lacks its end says so in its length.
@@ -200,7 +200,15 @@ pub fn decode(file: &[u8], hash: PageHash) -> Result<PageImage<&[u8]>, Reject> {
     if !alone && (length != whole || number(file, 32) != Some(crc32fast::hash(states))) {
         return Err(wrong);
     }
-    // From here on the file is as it was written, but maybe not by this program.
+    Ok(page.len())
+}
+
+/// Reads the file of the page `hash`, which [`verify`] says ends at `end`.
+///
+/// # Errors
+/// When it is as it was written, but not by this program.
+pub fn image(file: &[u8], end: usize, hash: PageHash) -> Result<PageImage<&[u8]>, Reject> {
+    let (page, states) = file.split_at_checked(end).ok_or(Reject::Truncated)?;
     match read(page, states) {
         Some(page) if page.hash == hash => Ok(page),
         _ => Err(Reject::Foreign),

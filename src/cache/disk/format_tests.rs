@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn decode(file: &[u8], hash: PageHash) -> Result<PageImage<&[u8]>, Reject> {
+    image(file, verify(file)?, hash)
+}
+
 fn tensor(first: u8, dtype: Dtype, shape: &[i32]) -> Tensor<Vec<u8>> {
     let each = if dtype == Dtype::Float32 { 4 } else { 2 };
     let count = shape.iter().product::<i32>() * each;

@@ -4,6 +4,7 @@
 //! engine when a prompt begins like pages that memory does not hold. A file
 //! that is not what it should be is removed and counts as not found.
 
+mod ahead;
 mod folder;
 mod format;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 mod writer;
 
 use std::{
+    cell::RefCell,
     fs, io,
     path::{Path, PathBuf},
     sync::{
@@ -28,6 +30,7 @@ use std::{
 
 use serde::Serialize;
 
+use ahead::{Ahead, Checked, Reading};
 pub use folder::{Folder, ModelUsage, Swept};
 pub use format::{Parts, Reject};
 use writer::{Job, Owner, Shared};
@@ -133,6 +136,8 @@ pub struct ModelDisk {
     id: String,
     /// How what is plain in memory is kept.
     mode: KvMode,
+    /// What is being read because it will be asked for.
+    ahead: RefCell<Option<Ahead>>,
 }
 
 impl Disk {
@@ -168,6 +173,7 @@ impl Disk {
             tally: Arc::clone(&self.tally),
             id: id.to_owned(),
             mode: KvMode::Plain,
+            ahead: RefCell::default(),
         }
     }
 
@@ -256,26 +262,49 @@ impl ModelDisk {
         self.shared.folder.path(&self.key(root), hash)
     }
 
+    /// Begins to read pages that will be asked for in this order, the last one
+    /// with its snapshot if `states`; what was begun before is given up.
+    pub fn read_ahead(&self, root: PageHash, pages: &[PageHash], states: bool) {
+        let last = pages.len().saturating_sub(1);
+        let file = |(at, hash): (usize, &PageHash)| Reading {
+            path: self.path(root, *hash),
+            hash: *hash,
+            states: states && at == last,
+        };
+        let files: Vec<Reading> = pages.iter().enumerate().map(file).collect();
+        let ahead = (files.len() > 1).then(|| Ahead::start(files));
+        *self.ahead.borrow_mut() = ahead;
+    }
+
     /// Reads a page; `None` if it is not there, or not what it should be.
     pub fn read(&self, page: Wanted) -> Option<Stored> {
-        let path = self.path(page.root, page.hash);
-        let file = match folder::read(&path, page.hash, page.snapshot.is_some()) {
+        let reading = Reading {
+            path: self.path(page.root, page.hash),
+            hash: page.hash,
+            states: page.snapshot.is_some(),
+        };
+        let begun = self
+            .ahead
+            .borrow()
+            .as_ref()
+            .and_then(|it| it.take(page.hash));
+        let file = match begun.unwrap_or_else(|| reading.run()) {
             Ok(file) => file,
             Err(error) => {
-                self.refused(&path, &error);
+                self.refused(&reading.path, &error);
                 return None;
             }
         };
-        let stored = file.and_then(|file| Ok((page.stored(&file)?, file.len() as u64)));
+        let stored = file.and_then(|file| Ok((page.stored(&file)?, file.file.len() as u64)));
         match stored {
             Ok((stored, bytes)) => {
-                folder::touch(&path);
+                folder::touch(&reading.path);
                 self.tally.read.fetch_add(1, Relaxed);
                 self.tally.read_bytes.fetch_add(bytes, Relaxed);
                 Some(stored)
             }
             Err(reject) => {
-                self.reject(&path, reject);
+                self.reject(&reading.path, reject);
                 None
             }
         }
@@ -335,8 +364,8 @@ impl ModelDisk {
 
 impl Wanted<'_> {
     /// What is in its file.
-    fn stored(&self, file: &[u8]) -> Result<Stored, Reject> {
-        let page = format::decode(file, self.hash)?;
+    fn stored(&self, checked: &Checked) -> Result<Stored, Reject> {
+        let page = format::image(&checked.file, checked.end, self.hash)?;
         if page.parent != self.parent || page.tokens != self.tokens {
             return Err(Reject::Foreign);
         }

@@ -26,7 +26,8 @@ const CHUNK: i32 = 128;
 /// What a kernel is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct PackedSpec {
-    pub columns: i32,
+    /// If the kernel serves this number alone.
+    columns: Option<i32>,
     bits: i32,
     group: i32,
     /// Tiles of 8 rows of x.
@@ -48,11 +49,10 @@ impl PackedSpec {
     pub fn constants(&self) -> String {
         let name = type_name(self.dtype).unwrap_or_default();
         format!(
-            "using T = {name};\nconstexpr bool HALF = {};\nconstexpr int COLUMNS = {};\n\
+            "using T = {name};\nconstexpr bool HALF = {};\n\
              constexpr int BITS = {};\nconstexpr int GROUP = {};\nconstexpr int TALL = {};\n\
              constexpr int WIDE = {};\nconstexpr int WARPS = {};\n",
             self.dtype == Dtype::Float16,
-            self.columns,
             self.bits,
             self.group,
             self.tall(),
@@ -68,8 +68,11 @@ impl PackedSpec {
             outputs: vec!["out"],
             constants: self.constants(),
             functions: include_str!("packed_matmul.cu"),
-            body: "maquette::packed_matmul(x, w, scales, biases, out, x_shape[0], w_shape[0]);"
-                .to_owned(),
+            body: format!(
+                "maquette::packed_matmul(x, w, scales, biases, out, x_shape[0], w_shape[0], {});",
+                self.columns
+                    .map_or("x_shape[1]".to_owned(), |columns| columns.to_string())
+            ),
         })
     }
 }
@@ -89,13 +92,13 @@ pub fn packed_matmul(
     }
     let spec = spec(x, scales, biases, group, bits)?;
     let rows_at_once = 16 * spec.tall();
-    let (rows, of_w) = (x.dim(0), w.dim(0));
-    let packed = w.dtype() == Dtype::Uint32 && w.shape() == [of_w, spec.columns * bits / 32];
+    let (rows, columns, of_w) = (x.dim(0), x.dim(1), w.dim(0));
+    let packed = w.dtype() == Dtype::Uint32 && w.shape() == [of_w, columns * bits / 32];
     let fits = packed
         && of_w % rows_at_once == 0
-        && scales.shape() == [of_w, spec.columns / group]
+        && scales.shape() == [of_w, columns / group]
         && biases.shape() == scales.shape();
-    let small = rows == 1 && of_w.saturating_mul(spec.columns) <= SMALL;
+    let small = rows == 1 && of_w.saturating_mul(columns) <= SMALL;
     if !fits || small {
         return None;
     }
@@ -131,7 +134,9 @@ fn spec(x: &Array, scales: &Array, biases: &Array, group: i32, bits: i32) -> Opt
         && columns > 0;
     let tiles = (rows + 7) / 8;
     serves.then(|| PackedSpec {
-        columns,
+        // One row at a time is what most tokens take: there every register
+        // counts. Others have one kernel for all.
+        columns: (tiles == 1).then_some(columns),
         bits,
         group,
         // Few kernels for all numbers of rows.

@@ -5,13 +5,12 @@
 // end. A product does not mind the order of its terms: each thread takes 32
 // neighbours of a row, so that it reads w in 16 bytes at a time.
 //
-// Before this text stand the constants COLUMNS, BITS, GROUP, TALL, WIDE, WARPS
+// Before this text stand the constants BITS, GROUP, TALL, WIDE, WARPS
 // and HALF, and the type T: __half where HALF, else __nv_bfloat16.
 
 // Columns that the four threads of a row take at once, and each of them.
 constexpr int CHUNK = 128;
 constexpr int OWN = 32;
-constexpr int CHUNKS = COLUMNS / CHUNK;
 constexpr int ROWS = 16 * TALL;
 
 __device__ inline uint32_t pair(float low, float high) {
@@ -49,14 +48,14 @@ struct Packed {
   T scale;
   T bias;
 
-  __device__ void read(const uint32_t* w, const T* scales, const T* biases, int row, int chunk) {
+  __device__ void read(const uint32_t* w, const T* scales, const T* biases, int columns, int row, int chunk) {
     const int part = threadIdx.x % 4;
-    const int64_t word = static_cast<int64_t>(row) * (COLUMNS * BITS / 32) + (chunk * CHUNK + part * OWN) * BITS / 32;
+    const int64_t word = static_cast<int64_t>(row) * (columns / (32 / BITS)) + (chunk * CHUNK + part * OWN) * BITS / 32;
 #pragma unroll
     for (int i = 0; i < BITS / 4; ++i) {
       words[i] = reinterpret_cast<const uint4*>(w + word)[i];
     }
-    const int64_t group = static_cast<int64_t>(row) * (COLUMNS / GROUP) + (chunk * CHUNK + part * OWN) / GROUP;
+    const int64_t group = static_cast<int64_t>(row) * (columns / GROUP) + (chunk * CHUNK + part * OWN) / GROUP;
     scale = scales[group];
     bias = biases[group];
   }
@@ -109,7 +108,9 @@ __device__ inline void packed_matmul(
     const T* biases,
     T* out,
     int x_rows,
-    int w_rows) {
+    int w_rows,
+    int columns) {
+  const int chunks = columns / CHUNK;
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
   const int line = lane / 4;
@@ -119,14 +120,14 @@ __device__ inline void packed_matmul(
 
   Packed next[TALL][2];
   int chunk = warp;
-  if (chunk < CHUNKS) {
+  if (chunk < chunks) {
 #pragma unroll
     for (int m = 0; m < TALL; ++m) {
-      next[m][0].read(w, scales, biases, first + m * 16 + line, chunk);
-      next[m][1].read(w, scales, biases, first + m * 16 + 8 + line, chunk);
+      next[m][0].read(w, scales, biases, columns, first + m * 16 + line, chunk);
+      next[m][1].read(w, scales, biases, columns, first + m * 16 + 8 + line, chunk);
     }
   }
-  while (chunk < CHUNKS) {
+  while (chunk < chunks) {
     Packed now[TALL][2];
 #pragma unroll
     for (int m = 0; m < TALL; ++m) {
@@ -135,11 +136,11 @@ __device__ inline void packed_matmul(
     }
     const int64_t column = chunk * CHUNK + part * OWN;
     chunk += WARPS;
-    if (chunk < CHUNKS) {
+    if (chunk < chunks) {
 #pragma unroll
       for (int m = 0; m < TALL; ++m) {
-        next[m][0].read(w, scales, biases, first + m * 16 + line, chunk);
-        next[m][1].read(w, scales, biases, first + m * 16 + 8 + line, chunk);
+        next[m][0].read(w, scales, biases, columns, first + m * 16 + line, chunk);
+        next[m][1].read(w, scales, biases, columns, first + m * 16 + 8 + line, chunk);
       }
     }
 #pragma unroll
@@ -155,7 +156,7 @@ __device__ inline void packed_matmul(
         const int row = n * 8 + line;
         uint4 own = {0u, 0u, 0u, 0u};
         if (row < x_rows) {
-          own = *reinterpret_cast<const uint4*>(x + row * static_cast<int64_t>(COLUMNS) + column + eight * 8);
+          own = *reinterpret_cast<const uint4*>(x + row * static_cast<int64_t>(columns) + column + eight * 8);
         }
         // The same pairs as `unpack` makes.
         const uint32_t b0 = __byte_perm(own.x, own.z, 0x5410);

@@ -29,25 +29,33 @@ __device__ inline void fetch_done() {
   asm volatile("cp.async.commit_group;");
 }
 
-__device__ inline void fetch_rows(uint4* to, const T* x, int first, int rows, int chunk) {
+__device__ inline void fetch_rows(uint4* to, const T* x, int columns, int first, int rows, int chunk) {
   for (int i = threadIdx.x; i < WIDE * 8 * EIGHTS; i += WARPS * 32) {
     const int row = i / EIGHTS;
     const int at = i % EIGHTS;
     const bool exists = first + row < rows;
-    const T* from = x + static_cast<int64_t>(exists ? first + row : 0) * COLUMNS + chunk * CHUNK + at * 8;
+    const T* from = x + static_cast<int64_t>(exists ? first + row : 0) * columns + chunk * CHUNK + at * 8;
     fetch(to + place_of(row, at), from, exists);
   }
 }
 
 __device__ inline void
-read_w(Packed (&to)[TALL][2], const uint32_t* w, const T* scales, const T* biases, int first, int w_rows, int chunk) {
+read_w(
+    Packed (&to)[TALL][2],
+    const uint32_t* w,
+    const T* scales,
+    const T* biases,
+    int columns,
+    int first,
+    int w_rows,
+    int chunk) {
   const int line = threadIdx.x % 32 / 4;
 #pragma unroll
   for (int m = 0; m < TALL; ++m) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int row = min(first + m * 16 + half * 8 + line, w_rows - 1);
-      to[m][half].read(w, scales, biases, row, chunk);
+      to[m][half].read(w, scales, biases, columns, row, chunk);
     }
   }
 }
@@ -60,7 +68,9 @@ __device__ inline void packed_tiles(
     const T* biases,
     float* parts,
     int x_rows,
-    int w_rows) {
+    int w_rows,
+    int columns) {
+  const int chunks = columns / CHUNK;
   __shared__ uint4 tiles[STAGES][WIDE * 8 * EIGHTS];
   const int warp = threadIdx.x / 32;
   const int line = threadIdx.x % 32 / 4;
@@ -68,19 +78,19 @@ __device__ inline void packed_tiles(
   const int first_x = blockIdx.x * WIDE * 8;
   const int first = blockIdx.y * TILE + warp * ROWS;
   const int splits = gridDim.z;
-  const int begin = CHUNKS * blockIdx.z / splits;
-  const int end = CHUNKS * (blockIdx.z + 1) / splits;
+  const int begin = chunks * blockIdx.z / splits;
+  const int end = chunks * (blockIdx.z + 1) / splits;
 
 #pragma unroll
   for (int s = 0; s < STAGES - 1; ++s) {
     if (begin + s < end) {
-      fetch_rows(tiles[s], x, first_x, x_rows, begin + s);
+      fetch_rows(tiles[s], x, columns, first_x, x_rows, begin + s);
     }
     fetch_done();
   }
   Packed ahead[TALL][2];
   if (begin < end) {
-    read_w(ahead, w, scales, biases, first, w_rows, begin);
+    read_w(ahead, w, scales, biases, columns, first, w_rows, begin);
   }
   float sums[TALL][WIDE][4] = {};
   int stage = 0;
@@ -94,14 +104,14 @@ __device__ inline void packed_tiles(
       }
     }
     if (chunk + 1 < end) {
-      read_w(ahead, w, scales, biases, first, w_rows, chunk + 1);
+      read_w(ahead, w, scales, biases, columns, first, w_rows, chunk + 1);
     }
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2));
     __syncthreads();
     // Everybody has done with what lay here.
     const int next = chunk + STAGES - 1;
     if (next < end) {
-      fetch_rows(tiles[(stage + STAGES - 1) % STAGES], x, first_x, x_rows, next);
+      fetch_rows(tiles[(stage + STAGES - 1) % STAGES], x, columns, first_x, x_rows, next);
     }
     fetch_done();
     const uint4* tile = tiles[stage];

@@ -44,7 +44,7 @@ pub(super) fn tiled_matmul(
     spec: PackedSpec,
 ) -> Option<Result<Array, Exception>> {
     let (rows, of_w) = (x.dim(0), w.dim(0));
-    let splits = splits(rows, of_w, spec.columns)?;
+    let splits = splits(rows, of_w, x.dim(1))?;
     Some(run([x, w, scales, biases], spec, splits))
 }
 
@@ -56,7 +56,8 @@ fn run(inputs: [&Array; 4], spec: PackedSpec, splits: i32) -> Result<Array, Exce
         outputs: vec!["parts"],
         constants: spec.constants(),
         functions: FUNCTIONS,
-        body: "maquette::packed_tiles(x, w, scales, biases, parts, x_shape[0], w_shape[0]);"
+        body: "maquette::packed_tiles(x, w, scales, biases, parts, x_shape[0], w_shape[0], \
+               x_shape[1]);"
             .to_owned(),
     })?;
     let launch = Launch {

@@ -4,6 +4,7 @@
 //! failing request never takes another one with it.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::AtomicUsize,
@@ -25,6 +26,7 @@ use super::{
     speculation::{draft::Drafter, gain::Gain},
     step::{Flight, Outcome, StepError, guarded, launch},
     types::*,
+    warm_up::Together,
 };
 use crate::{
     cache::{CacheOptions, KvCache, Ram, disk::Disk},
@@ -76,6 +78,8 @@ pub(super) struct Engine<L> {
     idle: bool,
     /// When there was work last.
     worked: Instant,
+    /// Steps that a device has yet to be warmed up with.
+    to_warm: VecDeque<Together>,
     /// Steps whose time is not that of their rows alone.
     uneven: u8,
     published: Instant,
@@ -119,6 +123,7 @@ impl<L: Loader> Engine<L> {
             busy_since: Instant::now(),
             idle: true,
             worked: Instant::now(),
+            to_warm: VecDeque::new(),
             uneven: 0,
             published: Instant::now(),
             steps: 0,

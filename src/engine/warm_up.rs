@@ -3,6 +3,8 @@
 //!
 //! Invariant: leaves nothing behind but compiled kernels.
 
+use std::collections::VecDeque;
+
 use mlx_rs::{Array, transforms::eval};
 
 use super::{
@@ -21,9 +23,54 @@ const SHORT: [usize; 4] = [64, 48, 32, 16];
 /// Sequences of a step, as many as one kernel for attention takes.
 const TOGETHER: [usize; 2] = [4, 16];
 
+/// Sequences of a step, and rows of each.
+pub(super) type Together = (usize, usize);
+
+/// Steps that requests may come to as well, each of which takes a second or two
+/// at first: for when there is nothing to do.
+pub(super) fn later(chunk: usize) -> VecDeque<Together> {
+    let short = SHORT.into_iter().filter(|rows| *rows < chunk);
+    let steps = short.map(|rows| (1, rows));
+    steps.chain(TOGETHER.map(|count| (count, 1))).collect()
+}
+
+/// One of the steps of [`later`].
+///
+/// # Errors
+/// As for [`warm_up`].
+pub(super) fn warm_up_later(
+    decoder: &dyn Decoder,
+    (count, rows): Together,
+) -> Result<(), StepError> {
+    let mut kv = cache(decoder);
+    let mut runner = Runner {
+        decoder,
+        kv: &mut kv,
+        admitted: 0,
+    };
+    let mut sequences = Vec::with_capacity(count);
+    for _ in 0..count {
+        sequences.push(SequenceRows {
+            sequence: runner.admit(rows, rows)?,
+            rows,
+            position: 0,
+            proposed: 0,
+        });
+    }
+    runner.run(sequences, &ways_to_sample()[0])
+}
+
+fn cache(decoder: &dyn Decoder) -> KvCache {
+    KvCache::new(CacheOptions {
+        fingerprint: "warm-up".to_owned(),
+        layers: decoder.kv_layers(),
+        limit: u64::MAX,
+        ..CacheOptions::default()
+    })
+}
+
 /// A chunk of `chunk` prompt rows, then single rows, each sampled in another
-/// way, and with `proposals` proposals behind it and with one; short prompts;
-/// several sequences at once.
+/// way, and with `proposals` proposals behind it and with one.
 ///
 /// # Errors
 /// What the device says of it; requests would hear the same.
@@ -40,12 +87,7 @@ pub(super) fn warm_up(
     let steps = [(&ways[0], chunk, 0)].into_iter().chain(single);
     let steps: Vec<_> = steps.chain(proposing).collect();
     let tokens = steps.iter().map(|(_, rows, _)| rows).sum();
-    let mut kv = KvCache::new(CacheOptions {
-        fingerprint: "warm-up".to_owned(),
-        layers: decoder.kv_layers(),
-        limit: u64::MAX,
-        ..CacheOptions::default()
-    });
+    let mut kv = cache(decoder);
     let mut runner = Runner {
         decoder,
         kv: &mut kv,
@@ -62,20 +104,6 @@ pub(super) fn warm_up(
         };
         runner.run(vec![rows], params)?;
         position += rows.rows as i32;
-    }
-    let short = SHORT.into_iter().filter(|rows| *rows < chunk);
-    let steps = short.map(|rows| (1, rows));
-    for (count, rows) in steps.chain(TOGETHER.map(|count| (count, 1))) {
-        let mut sequences = Vec::with_capacity(count);
-        for _ in 0..count {
-            sequences.push(SequenceRows {
-                sequence: runner.admit(rows, rows)?,
-                rows,
-                position: 0,
-                proposed: 0,
-            });
-        }
-        runner.run(sequences, &ways[0])?;
     }
     Ok(())
 }
@@ -161,8 +189,17 @@ mod tests {
     fn every_row_runs_once() {
         let fake = Fake::default();
         warm_up(&fake, 40, 0).unwrap();
-        // The chunk and four more; short prompts; several sequences.
-        let rows = 44 + (32 + 16) + (4 + 16);
+        assert_eq!(fake.rows.load(Ordering::SeqCst), 44);
+        assert_eq!(fake.widest.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn short_prompts_and_several_sequences_come_later() {
+        let fake = Fake::default();
+        for together in later(40) {
+            warm_up_later(&fake, together).unwrap();
+        }
+        let rows = (32 + 16) + (4 + 16);
         assert_eq!(fake.rows.load(Ordering::SeqCst), rows);
         assert_eq!(fake.widest.load(Ordering::SeqCst), 16);
     }

@@ -16,7 +16,7 @@ use crate::{
         speculation::{draft::Drafter, gain::Gain},
         types::*,
         validate::validate,
-        warm_up::warm_up,
+        warm_up::{later, warm_up},
     },
     mlx,
 };
@@ -143,6 +143,9 @@ impl<L: Loader> Engine<L> {
             }
         }
         self.install(resident, draft);
+        if mlx::backend() != mlx::Backend::Cpu {
+            self.to_warm = later(self.chunk.min(model.context_length));
+        }
         tracing::info!(
             model = %model.id,
             family = %model.family,

@@ -48,7 +48,7 @@ enum Key {
     Join(usize),
     Packed(packed::PackedSpec),
     Tiles(packed::PackedSpec),
-    AddSplits(packed::PackedSpec),
+    AddSplits(Dtype),
     Unpack(unpacked::UnpackSpec),
     Records(records::RecordSpec),
     AddNorm {

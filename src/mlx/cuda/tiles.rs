@@ -66,7 +66,7 @@ fn run(inputs: [&Array; 4], spec: PackedSpec, splits: i32) -> Result<Array, Exce
         threads: 32 * spec.warps(),
     };
     let parts = only(tiles.launch(&inputs, &launch)?)?;
-    let add = kernel(Key::AddSplits(spec), || Program {
+    let add = kernel(Key::AddSplits(spec.dtype), || Program {
         name: "maquette_add_splits",
         inputs: vec!["parts".to_owned()],
         outputs: vec!["out"],

@@ -213,7 +213,7 @@ mod tests {
             };
             warm_up(&fake, 10, 8).unwrap();
             // A row and eight proposals, a row and one.
-            let rows = 14 + 9 + 2 + (4 + 16);
+            let rows = 14 + 9 + 2;
             assert_eq!(fake.rows.load(Ordering::SeqCst), rows);
         }
     }

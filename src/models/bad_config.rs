@@ -94,9 +94,9 @@ fn config_json_is_read_strictly() {
 #[test]
 fn unknown_families_are_told_the_known_ones() {
     assert_eq!(
-        with_config("model_type", json!("qwen3_x")),
+        with_config("model_type", json!("qwen3_nxt")),
         format!(
-            "FOLDER/config.json: the model family `qwen3_x` is not supported. Supported: \
+            "FOLDER/config.json: the model family `qwen3_nxt` is not supported. Supported: \
              {}. The nearest is qwen3_next.",
             supported()
         )
